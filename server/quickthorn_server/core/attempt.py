@@ -1,0 +1,58 @@
+"""What happened in a call: one attempt per lane, and the trace of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from quickthorn_server.core.failures import Failure
+from quickthorn_server.core.usage import Usage
+
+
+class Cause(Enum):
+    """Why a lane was started."""
+
+    FIRST = "first"
+    SILENCE = "silence"
+    FAILOVER = "failover"
+    RETRY = "retry"
+
+
+class Outcome(Enum):
+    """How a lane ended."""
+
+    WON = "won"
+    LOST = "lost"
+    FAILED = "failed"
+    BROKE = "broke"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One lane.  Times in seconds from the call's arrival; None = did not happen."""
+
+    backend: str
+    provider: str
+    model: str
+    cause: Cause
+    outcome: Outcome
+    started: float
+    first_content: float | None = None
+    ended: float | None = None
+    failure: Failure | None = None
+    http_status: int | None = None
+    provider_request_id: str = ""
+    usage: Usage | None = None
+    cost_nano_usd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Who served and why.  *served_by* indexes *attempts*, None = nobody did."""
+
+    attempts: tuple[Attempt, ...]
+    served_by: int | None
+    no_hedge: str
+    hedge_delay: float | None
+    config_version: str

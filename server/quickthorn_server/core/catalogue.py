@@ -1,0 +1,184 @@
+"""What is configured: backends, routes and their rules, as frozen values.  Knows neither files nor YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from quickthorn_server.core.secret import Secret
+from quickthorn_server.core.usage import Price
+
+CAPABILITIES = frozenset(
+    {
+        "text",
+        "vision",
+        "documents",
+        "audio",
+        "video",
+        "tools",
+        "json_object",
+        "json_schema",
+        "reasoning",
+        "embeddings",
+    }
+)
+"""The closed list of capability words; an unknown word is an error."""
+
+DATA_POLICIES = frozenset({"zdr", "no_training", "hipaa", "gdpr"})
+"""The closed list of data policy words."""
+
+REGIONS = frozenset({"us", "eu", "uk", "ca", "ap", "au", "in", "jp", "kr", "sg", "br", "me", "af", "local", "global"})
+"""The closed list of region words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds.  *total* bounds an attempt until it commits, and a unary attempt whole."""
+
+    connect: float = 2.0
+    first_token: float = 10.0
+    idle: float = 15.0
+    total: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRule:
+    """When a circuit opens (*consecutive* failures), for how long (*open_for* seconds), and how it closes again."""
+
+    consecutive: int = 5
+    open_for: float = 5.0
+    probes: int = 1
+    successes: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A configured target.  *model_id* equal = interchangeable; *options* are the provider's own settings."""
+
+    name: str
+    provider: str
+    model: str
+    model_id: str
+    base_url: str = ""
+    path: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    api_key: Secret | None = None
+    price: Price | None = None
+    context_window: int | None = None
+    capabilities: frozenset[str] = frozenset({"text"})
+    regions: frozenset[str] = frozenset()
+    data_policies: frozenset[str] = frozenset()
+    failure_domain: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    retires: date | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    breaker: BreakerRule = field(default_factory=BreakerRule)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Strategy(Enum):
+    """How a route orders its candidates."""
+
+    PRIORITY = "priority"
+    WEIGHTED = "weighted"
+
+
+class Upstream(Enum):
+    """Whether a unary call streams upstream."""
+
+    AUTO = "auto"
+    STREAM = "stream"
+    WHOLE = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeRule:
+    """Start another lane after *delay* seconds of silence, or after *percentile* (0..1) of the lane's backend.
+
+    Exactly one of the two is set.  *max_parallel* lanes at most run at once.
+    """
+
+    delay: float | None = None
+    percentile: float | None = None
+    max_parallel: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """*attempts* counts all lanes of one call; *on* names what the same backend may be asked again after."""
+
+    attempts: int = 3
+    on: frozenset[int | str] = frozenset({429, 500, 502, 503, 504, 529, "timeout", "connect"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A backend's place in a route.  Lower *group* first; *weight* shares turns inside a group."""
+
+    backend: str
+    weight: int = 1
+    group: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A name callers ask for, and the backends that may answer it."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    strategy: Strategy = Strategy.PRIORITY
+    hedge: HedgeRule | None = None
+    retry: RetryRule = field(default_factory=RetryRule)
+    upstream: Upstream = Upstream.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who may call: a name for logs, a bearer key, and the routes it may use (empty = all)."""
+
+    name: str
+    api_key: Secret
+    routes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files of the listener; *client_ca_file* set = clients must show a certificate signed by it."""
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRule:
+    """The listener.  Times in seconds.
+
+    On SIGTERM the server keeps accepting until no call has arrived for *drain_quiet*, then refuses new ones and
+    gives running ones *drain_grace*.
+    """
+
+    listen: str = "127.0.0.1:50051"
+    tls: Tls | None = None
+    callers: tuple[Caller, ...] = ()
+    max_in_flight: int = 1000
+    drain_quiet: float = 1.0
+    drain_grace: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything configured.  *version* is a digest of the configuration, for traces."""
+
+    backends: Mapping[str, Backend]
+    routes: Mapping[str, Route]
+    version: str
+    server: ServerRule = field(default_factory=ServerRule)
+
+    @property
+    def default_route(self) -> str:
+        """The route of a request that names none: `default`, or else the first one configured."""
+        return "default" if "default" in self.routes else next(iter(self.routes))

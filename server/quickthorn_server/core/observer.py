@@ -1,0 +1,21 @@
+"""What the outside may be told while calls run.  Nobody inside waits for an observer, or needs one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from quickthorn_server.core.attempt import Trace
+from quickthorn_server.core.call import Call
+from quickthorn_server.core.plan import Circuit
+
+
+class Observer(Protocol):
+    """Told synchronously; must return at once and must not raise."""
+
+    def circuit_changed(self, backend: str, circuit: Circuit) -> None:
+        """Say that a backend's circuit is now in another state."""
+        ...
+
+    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
+        """Say that a call ended: `answered`, `cancelled`, or the reason of its failure."""
+        ...

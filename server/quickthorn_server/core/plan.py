@@ -1,0 +1,91 @@
+"""A plan: whom to ask, in what order, and why everybody else is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from quickthorn_server.core.catalogue import Backend, RetryRule, Route
+
+
+class Circuit(Enum):
+    """What a backend's circuit breaker lets through."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of the backends now, for the router to read.
+
+    *circuits*: missing = closed.  *first_content*: backend -> percentile (0..1) -> seconds, for percentiles that the
+    route's hedge rule may ask for; missing = too few lanes have spoken.
+    """
+
+    circuits: Mapping[str, Circuit] = field(default_factory=dict)
+    first_content: Mapping[tuple[str, float], float] = field(default_factory=dict)
+
+
+class Drop(Enum):
+    """Why a candidate is out."""
+
+    PINNED_ELSEWHERE = "pinned_elsewhere"
+    NOT_ALLOWED = "not_allowed"
+    DENIED = "denied"
+    CAPABILITY = "capability"
+    REGION = "region"
+    DATA_POLICY = "data_policy"
+    CONTEXT_WINDOW = "context_window"
+    COST = "cost"
+    OPAQUE_STATE = "opaque_state"
+    OTHER_MODEL = "other_model"
+    WEIGHT_ZERO = "weight_zero"
+
+
+class Verdict(NamedTuple):
+    """A candidate kept (*drop* None) or dropped, and *detail* in words: what was asked and what is there."""
+
+    backend: Backend
+    drop: Drop | None = None
+    detail: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the candidate may be asked."""
+        return self.drop is None
+
+
+@dataclass(frozen=True, slots=True)
+class Hedging:
+    """Start another lane after *delay* seconds of silence, *max_parallel* at most at once."""
+
+    delay: float
+    max_parallel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before the first byte is sent.
+
+    *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
+    *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
+    arrival, None = no limit.
+    """
+
+    route: Route
+    order: tuple[Backend, ...]
+    verdicts: tuple[Verdict, ...]
+    hedging: Hedging | None
+    no_hedge: str
+    retry: RetryRule
+    whole: bool
+    failover: bool
+    shows_reasoning: bool
+    max_first_token: float | None
+    input_tokens: int
+    config_version: str
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,40 @@
+"""What a provider is: code for one wire format, bound to one backend."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from quickthorn_server.core.chunk import Burst
+from quickthorn_server.core.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One attempt's question.
+
+    *whole*: the provider may answer in one piece instead of a stream.  *request_id* is for the provider's logs.
+    *connect_timeout* in seconds; every later limit is the lane's, not the provider's.
+    """
+
+    prompt: Prompt
+    request_id: str
+    connect_timeout: float
+    whole: bool = False
+
+
+class Provider(Protocol):
+    """Ask one backend.  Safe for any number of streams at once."""
+
+    def stream(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+        """Yield the answer's bursts: `Opened` first, `End` last.
+
+        Raises BackendError when the backend fails, also after the first chunk.  Closing the generator, or cancelling
+        the task that drives it, closes the upstream connection at once.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what the provider holds; called once, when no stream is open."""
+        ...

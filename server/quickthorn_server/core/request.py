@@ -1,0 +1,74 @@
+"""One call as it came in: what is asked, what must hold, what is wished for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from quickthorn_server.core.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What must hold of whoever answers.  *max_first_token* in seconds, costs in nano-USD; None = no limit."""
+
+    capabilities: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+    data_policies: frozenset[str] = frozenset()
+    max_cost_nano_usd: int | None = None
+    max_first_token: float | None = None
+    min_context_tokens: int | None = None
+
+
+class Objective(Enum):
+    """What to prefer among candidates that would all do."""
+
+    COST = "cost"
+    LATENCY = "latency"
+    QUALITY = "quality"
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Soft wishes: they sort, they never exclude."""
+
+    objective: Objective | None = None
+    backends: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    target_cost_nano_usd: int | None = None
+    target_first_token: float | None = None
+
+
+class Priority(Enum):
+    """How urgent a call is; BULK never hedges."""
+
+    BULK = "bulk"
+    NORMAL = "normal"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """Orders of the caller.  None = as the route says."""
+
+    backend: str = ""
+    allow_backends: frozenset[str] = frozenset()
+    deny_backends: frozenset[str] = frozenset()
+    hedging: bool | None = None
+    failover: bool | None = None
+    same_model: bool = False
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One validated call."""
+
+    prompt: Prompt
+    route: str = ""
+    requirements: Requirements = field(default_factory=Requirements)
+    preferences: Preferences = field(default_factory=Preferences)
+    directives: Directives = field(default_factory=Directives)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""

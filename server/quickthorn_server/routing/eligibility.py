@@ -1,0 +1,108 @@
+"""Keep or drop a candidate, with the reason."""
+
+from __future__ import annotations
+
+from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.content import OpaqueState
+from quickthorn_server.core.plan import Drop, Verdict
+from quickthorn_server.core.request import Directives
+from quickthorn_server.core.usage import Usage, cost_nano_usd
+from quickthorn_server.routing.needs import Needs
+
+# A model that can be held to a schema can be held to "any object".
+_IMPLIED = {"json_object": "json_schema"}
+
+
+def judge(backend: Backend, needs: Needs, directives: Directives) -> Verdict:
+    """Return whether *backend* may answer; the first reason against it counts."""
+    return (
+        _directed(backend, directives)
+        or _capable(backend, needs)
+        or _placed(backend, needs)
+        or _reads(backend, needs)
+        or _roomy(backend, needs)
+        or _affordable(backend, needs)
+        or Verdict(backend)
+    )
+
+
+def _directed(backend: Backend, directives: Directives) -> Verdict | None:
+    if directives.backend and backend.name != directives.backend:
+        return Verdict(backend, Drop.PINNED_ELSEWHERE, f"the request asks for backend {directives.backend}")
+    if directives.allow_backends and backend.name not in directives.allow_backends:
+        return Verdict(backend, Drop.NOT_ALLOWED, "not among directives.allow_backends")
+    if backend.name in directives.deny_backends:
+        return Verdict(backend, Drop.DENIED, "named in directives.deny_backends")
+    return None
+
+
+def _capable(backend: Backend, needs: Needs) -> Verdict | None:
+    if needs.capabilities <= backend.capabilities:
+        return None
+    missing = {
+        word for word in needs.capabilities - backend.capabilities if _IMPLIED.get(word) not in backend.capabilities
+    }
+    if not missing:
+        return None
+    return Verdict(backend, Drop.CAPABILITY, f"lacks {', '.join(sorted(missing))}")
+
+
+def _placed(backend: Backend, needs: Needs) -> Verdict | None:
+    if needs.regions and not needs.regions & backend.regions:
+        return Verdict(backend, Drop.REGION, f"not in {_words(needs.regions)}: it is in {_words(backend.regions)}")
+    if not needs.data_policies <= backend.data_policies:
+        lacking = needs.data_policies - backend.data_policies
+        return Verdict(backend, Drop.DATA_POLICY, f"does not promise {_words(lacking)}")
+    return None
+
+
+def _reads(backend: Backend, needs: Needs) -> Verdict | None:
+    for provider in needs.providers:
+        if provider != backend.provider:
+            return Verdict(backend, Drop.OPAQUE_STATE, f"holds a block only {provider} understands")
+    for state in needs.states:
+        if not _readable(backend, state):
+            owner = f"{state.provider} {state.model}".strip()
+            return Verdict(backend, Drop.OPAQUE_STATE, f"holds state only {owner} can read")
+    return None
+
+
+def _readable(backend: Backend, state: OpaqueState) -> bool:
+    return state.provider == backend.provider and state.model in {"", backend.model, backend.model_id}
+
+
+def _roomy(backend: Backend, needs: Needs) -> Verdict | None:
+    window = backend.context_window
+    if window is None or needs.context_tokens <= window:
+        return None
+    return Verdict(
+        backend, Drop.CONTEXT_WINDOW, f"needs about {needs.context_tokens} tokens, its window holds {window}"
+    )
+
+
+def _affordable(backend: Backend, needs: Needs) -> Verdict | None:
+    limit = needs.max_cost_nano_usd
+    if limit is None:
+        return None
+    cost = worst_cost(backend, needs)
+    if cost is None:
+        return Verdict(
+            backend, Drop.COST, "its cost has no known bound: give it a price, the request max_output_tokens"
+        )
+    if cost > limit:
+        return Verdict(backend, Drop.COST, f"may cost {cost} nano-USD, the limit is {limit}")
+    return None
+
+
+def worst_cost(backend: Backend, needs: Needs) -> int | None:
+    """Return the most one attempt may cost in nano-USD by the estimated input; None = no known bound."""
+    output = needs.max_output_tokens
+    if output is None and backend.context_window is not None:
+        output = max(backend.context_window - needs.input_tokens, 0)
+    if output is None:
+        return None
+    return cost_nano_usd(Usage(needs.input_tokens, output), backend.price)
+
+
+def _words(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words)) or "none that is known"

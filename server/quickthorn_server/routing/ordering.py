@@ -1,0 +1,74 @@
+"""Order candidates: by place, by weight, by what the caller would rather have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby
+from math import gcd
+
+from quickthorn_server.core.catalogue import Backend, Entry, Strategy
+from quickthorn_server.core.request import Objective, Preferences
+from quickthorn_server.routing.eligibility import worst_cost
+from quickthorn_server.routing.needs import Needs
+
+
+def ordered(entries: Sequence[Entry], strategy: Strategy, turn: int) -> list[Entry]:
+    """Return *entries* in the order in which to ask them; lower groups first."""
+    if strategy is Strategy.PRIORITY:
+        return sorted(entries, key=_group)
+    result: list[Entry] = []
+    for _, members in groupby(sorted(entries, key=_group), key=_group):
+        result.extend(_turned(list(members), turn))
+    return result
+
+
+def preferred(backends: list[Backend], preferences: Preferences, needs: Needs) -> list[Backend]:
+    """Return *backends* with the caller's favourites first; a stable sort, so the route's order breaks ties."""
+    if preferences.backends:
+        rank = {name: place for place, name in enumerate(preferences.backends)}
+        backends = sorted(backends, key=lambda backend: rank.get(backend.name, len(rank)))
+    if preferences.regions:
+        wanted = frozenset(preferences.regions)
+        backends = sorted(backends, key=lambda backend: not wanted & backend.regions)
+    if preferences.objective is Objective.COST:
+        backends = sorted(backends, key=lambda backend: _cost(backend, needs))
+    return backends
+
+
+def _group(entry: Entry) -> int:
+    return entry.group
+
+
+def _turned(entries: list[Entry], turn: int) -> list[Entry]:
+    """Walk the wheel from *turn* on; each entry is asked where it first comes up."""
+    wheel = smooth_cycle(tuple(entry.weight for entry in entries))
+    start = turn % len(wheel)
+    return [entries[place] for place in dict.fromkeys(wheel[start:] + wheel[:start])]
+
+
+@lru_cache(maxsize=1024)
+def smooth_cycle(weights: tuple[int, ...]) -> tuple[int, ...]:
+    """Return one cycle of smooth weighted round robin over positive *weights*, as places.
+
+    Every place comes up exactly weight/gcd times a cycle, spread out instead of in runs.  The rule is nginx's
+    (commit 52327e0627f4, 2012): add each weight to its place's credit, pick the richest, charge it the total.
+    """
+    divisor = gcd(*weights)
+    shares = [weight // divisor for weight in weights]
+    total, credit = sum(shares), [0] * len(shares)
+    cycle = []
+    for _ in range(total):
+        credit = [have + share for have, share in zip(credit, shares, strict=True)]
+        richest = max(range(len(credit)), key=credit.__getitem__)
+        credit[richest] -= total
+        cycle.append(richest)
+    return tuple(cycle)
+
+
+def _cost(backend: Backend, needs: Needs) -> float:
+    """Compare by what one attempt may cost; where the output is unbounded, by the price of a balanced call."""
+    cost = worst_cost(backend, needs) if needs.max_output_tokens is not None else None
+    if cost is not None:
+        return float(cost)
+    return float("inf") if backend.price is None else float(backend.price.input + backend.price.output)

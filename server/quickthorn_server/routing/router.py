@@ -1,0 +1,113 @@
+"""Make a plan of a request.  The caller owns the wheel: the same turn gives the same plan."""
+
+from __future__ import annotations
+
+from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, HedgeRule, Route, Strategy, Upstream
+from quickthorn_server.core.plan import Circuit, Drop, Hedging, Knowledge, Plan, Verdict
+from quickthorn_server.core.request import Objective, Priority, Request
+from quickthorn_server.routing.eligibility import judge
+from quickthorn_server.routing.needs import Needs, needs, provider_executed
+from quickthorn_server.routing.ordering import ordered, preferred
+
+_ENOUGH_FOR_A_RACE = 2
+
+
+def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int) -> Plan:
+    """Return whom to ask for *request*, in what order, and why everybody else is left out.
+
+    *turn* counts the calls of the route so far.  Raises KeyError when the route is unknown.
+    """
+    route = catalogue.routes[request.route or catalogue.default_route]
+    need = needs(request)
+    verdicts, order = _candidates(request, catalogue, route, need, turn)
+    hedging, no_hedge = _hedging(request, route.hedge, order, knowledge)
+    return Plan(
+        route=route,
+        order=tuple(order),
+        verdicts=tuple(verdicts),
+        hedging=hedging,
+        no_hedge=no_hedge,
+        retry=route.retry,
+        whole=_whole(request, route, order),
+        failover=request.directives.failover is not False,
+        shows_reasoning=request.prompt.reasoning.show,
+        max_first_token=request.requirements.max_first_token,
+        input_tokens=need.input_tokens,
+        config_version=catalogue.version,
+        notes=tuple(_notes(request, order, knowledge)),
+    )
+
+
+def _candidates(
+    request: Request, catalogue: Catalogue, route: Route, need: Needs, turn: int
+) -> tuple[list[Verdict], list[Backend]]:
+    weighted = route.strategy is Strategy.WEIGHTED
+    verdicts: list[Verdict] = []
+    kept: list[Entry] = []
+    for entry in route.entries:
+        backend = catalogue.backends[entry.backend]
+        if weighted and entry.weight == 0:
+            verdict = Verdict(backend, Drop.WEIGHT_ZERO, "its weight is 0")
+        else:
+            verdict = judge(backend, need, request.directives)
+        verdicts.append(verdict)
+        if verdict.drop is None:
+            kept.append(entry)
+    order = [catalogue.backends[entry.backend] for entry in ordered(kept, route.strategy, turn)]
+    order = preferred(order, request.preferences, need)
+    if request.directives.same_model and order:
+        verdicts, order = _same_model(verdicts, order)
+    return verdicts, order
+
+
+def _same_model(verdicts: list[Verdict], order: list[Backend]) -> tuple[list[Verdict], list[Backend]]:
+    """Keep to the model of whoever would be asked first."""
+    model_id = order[0].model_id
+    detail = f"the call keeps to model {model_id}"
+    verdicts = [
+        Verdict(verdict.backend, Drop.OTHER_MODEL, detail)
+        if verdict.kept and verdict.backend.model_id != model_id
+        else verdict
+        for verdict in verdicts
+    ]
+    return verdicts, [backend for backend in order if backend.model_id == model_id]
+
+
+def _hedging(
+    request: Request, rule: HedgeRule | None, order: list[Backend], knowledge: Knowledge
+) -> tuple[Hedging | None, str]:
+    """Return the hedge of this call, or None and why not ("" where the route has none)."""
+    if rule is None:
+        return None, ""
+    if request.directives.hedging is False:
+        return None, "the request switches hedging off"
+    if request.directives.priority is Priority.BULK:
+        return None, "bulk calls do not hedge"
+    if provider_executed(request.prompt):
+        return None, "the provider executes tools"
+    if len(order) < _ENOUGH_FOR_A_RACE:
+        return None, "one candidate only"
+    delay = rule.delay
+    if delay is None and rule.percentile is not None:
+        delay = knowledge.first_content.get((order[0].name, rule.percentile))
+    if delay is None:
+        return None, f"too few answers of {order[0].name} to know its p{round((rule.percentile or 0) * 100)}"
+    return Hedging(delay, min(rule.max_parallel, len(order))), ""
+
+
+def _whole(request: Request, route: Route, order: list[Backend]) -> bool:
+    """Whether a unary call asks upstream for the reply in one piece: never where somebody could take over."""
+    if route.upstream is not Upstream.AUTO:
+        return route.upstream is Upstream.WHOLE
+    return len(order) == 1 and request.requirements.max_first_token is None
+
+
+def _notes(request: Request, order: list[Backend], knowledge: Knowledge) -> list[str]:
+    notes = [
+        f"{backend.name}: its circuit is {circuit.value}"
+        for backend in order
+        if (circuit := knowledge.circuits.get(backend.name, Circuit.CLOSED)) is not Circuit.CLOSED
+    ]
+    if request.preferences.objective in {Objective.LATENCY, Objective.QUALITY}:
+        notes.append(f"preferences.objective {request.preferences.objective.value} does not sort in this version")
+    return notes
