@@ -1,0 +1,127 @@
+"""The Routing service: bytes to values, a plan, an executor's events, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from quickthorn.v1 import (
+    completion_pb2,
+    events_pb2,
+    explanation_pb2,
+    route_pb2,
+    routing_service_pb2_grpc,
+)
+from quickthorn_server.core.call import Call
+from quickthorn_server.core.catalogue import Catalogue
+from quickthorn_server.core.ends import CallError
+from quickthorn_server.core.failures import Reason
+from quickthorn_server.core.plan import Knowledge, Plan
+from quickthorn_server.core.request import Request
+from quickthorn_server.edge import wire_answer, wire_explain, wire_request
+from quickthorn_server.edge.call import Context, current_call
+from quickthorn_server.edge.deadline import budget
+from quickthorn_server.execution.events import Begun, Finished
+from quickthorn_server.execution.executor import Executor
+from quickthorn_server.routing.refusal import refusal
+from quickthorn_server.routing.router import plan
+
+_SERVED_BY = "quickthorn-served-by"
+
+
+class RoutingService(routing_service_pb2_grpc.RoutingServicer):
+    """`quickthorn.v1.Routing`; RPCs not written here answer UNIMPLEMENTED.
+
+    *knowledge* is asked once per call.  The wheels of weighted routes turn here.
+    """
+
+    def __init__(self, catalogue: Catalogue, executor: Executor, knowledge: Callable[[], Knowledge]) -> None:
+        self._catalogue = catalogue
+        self._executor = executor
+        self._knowledge = knowledge
+        self._turns = dict.fromkeys(catalogue.routes, 0)
+
+    async def Complete(  # noqa: N802 - gRPC's name
+        self, request: completion_pb2.CompletionRequest, context: Context
+    ) -> completion_pb2.Completion:
+        """Answer in one message."""
+        asked, planned, call = self._planned(request, context)
+        answer = await self._executor.complete(planned, asked.prompt, call)
+        served = answer.trace.served_by
+        if served is not None:
+            context.set_trailing_metadata(((_SERVED_BY, answer.trace.attempts[served].backend),))
+        return wire_answer.completion(answer, call)
+
+    async def StreamComplete(  # noqa: N802 - gRPC's name
+        self, request: completion_pb2.CompletionRequest, context: Context
+    ) -> AsyncGenerator[events_pb2.CompletionEvent, None]:
+        """Answer as it comes."""
+        asked, planned, call = self._planned(request, context)
+        async with aclosing(self._executor.stream(planned, asked.prompt, call)) as happening:
+            async for event in happening:
+                if isinstance(event, Begun):
+                    context.set_trailing_metadata(((_SERVED_BY, event.backend.name),))
+                    yield wire_answer.started(event, call)
+                elif isinstance(event, Finished):
+                    yield wire_answer.finished(event)
+                else:
+                    for said in wire_answer.events(event.chunks):
+                        yield said
+
+    async def Explain(  # noqa: N802 - gRPC's name
+        self, request: completion_pb2.CompletionRequest, _: Context
+    ) -> explanation_pb2.Explanation:
+        """Say what would happen; the wheel is looked at, not turned."""
+        asked = self._read(request)
+        knowledge = self._knowledge()
+        planned = plan(asked, self._catalogue, knowledge, self._turns[self._route(asked)])
+        return wire_explain.explanation(planned, asked, knowledge)
+
+    async def ListRoutes(  # noqa: N802 - gRPC's name
+        self, _: route_pb2.ListRoutesRequest, __: Context
+    ) -> route_pb2.ListRoutesResponse:
+        """List the routes that the caller may use."""
+        return route_pb2.ListRoutesResponse(
+            routes=[
+                wire_explain.route(route, self._catalogue)
+                for name, route in self._catalogue.routes.items()
+                if _allowed(name)
+            ],
+            config_version=self._catalogue.version,
+        )
+
+    def _planned(self, request: completion_pb2.CompletionRequest, context: Context) -> tuple[Request, Plan, Call]:
+        arrived = asyncio.get_running_loop().time()
+        seconds = budget(context.time_remaining())
+        asked = self._read(request)
+        route = self._route(asked)
+        planned = plan(asked, self._catalogue, self._knowledge(), self._turns[route])
+        self._turns[route] += 1
+        refused = refusal(planned)
+        if refused is not None:
+            raise refused
+        deadline = None if seconds is None else arrived + seconds
+        return asked, planned, Call(f"qt-{secrets.token_hex(12)}", asked.request_id, arrived, deadline)
+
+    def _read(self, request: completion_pb2.CompletionRequest) -> Request:
+        rpc = current_call()
+        asked = wire_request.request(request, rpc.request_id)
+        rpc.request_id = asked.request_id
+        return asked
+
+    def _route(self, asked: Request) -> str:
+        name = asked.route or self._catalogue.default_route
+        if not _allowed(name):
+            raise CallError(Reason.ROUTE_FORBIDDEN, f"your key may not use route {name}")
+        if name not in self._catalogue.routes:
+            known = ", ".join(route for route in self._catalogue.routes if _allowed(route))
+            message = f"there is no route {name[:64]!r}; known are {known}"
+            raise CallError(Reason.UNKNOWN_ROUTE, message, metadata={"routes": known})
+        return name
+
+
+def _allowed(route: str) -> bool:
+    caller = current_call().caller
+    return caller is None or not caller.routes or route in caller.routes

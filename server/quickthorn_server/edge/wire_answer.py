@@ -1,0 +1,185 @@
+"""Answers, events, traces and failures written as protobuf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from quickthorn.v1 import completion_pb2, content_pb2, events_pb2, failure_pb2, trace_pb2, usage_pb2
+from quickthorn_server.core.attempt import Attempt, Cause, Outcome, Trace
+from quickthorn_server.core.call import Call
+from quickthorn_server.core.chunk import (
+    Chunk,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    UsageReport,
+    WholePart,
+)
+from quickthorn_server.core.completion import Completion
+from quickthorn_server.core.ends import CallError
+from quickthorn_server.core.usage import Usage, UsageSource
+from quickthorn_server.edge.wire_content import duration, part_to_pb
+from quickthorn_server.execution.events import Begun, Finished
+
+_FINISH = {
+    FinishReason.STOP: completion_pb2.FINISH_REASON_STOP,
+    FinishReason.LENGTH: completion_pb2.FINISH_REASON_LENGTH,
+    FinishReason.TOOL_CALLS: completion_pb2.FINISH_REASON_TOOL_CALLS,
+    FinishReason.CONTENT_FILTER: completion_pb2.FINISH_REASON_CONTENT_FILTER,
+    FinishReason.REFUSAL: completion_pb2.FINISH_REASON_REFUSAL,
+    FinishReason.OTHER: completion_pb2.FINISH_REASON_OTHER,
+}
+_SOURCES = {
+    UsageSource.REPORTED: usage_pb2.USAGE_SOURCE_REPORTED,
+    UsageSource.ESTIMATED: usage_pb2.USAGE_SOURCE_ESTIMATED,
+    UsageSource.UNKNOWN: usage_pb2.USAGE_SOURCE_UNKNOWN,
+}
+_CAUSES = {
+    Cause.FIRST: trace_pb2.LANE_CAUSE_FIRST,
+    Cause.SILENCE: trace_pb2.LANE_CAUSE_SILENCE,
+    Cause.FAILOVER: trace_pb2.LANE_CAUSE_FAILOVER,
+    Cause.RETRY: trace_pb2.LANE_CAUSE_RETRY,
+}
+_OUTCOMES = {
+    Outcome.WON: trace_pb2.LANE_OUTCOME_WON,
+    Outcome.LOST: trace_pb2.LANE_OUTCOME_LOST,
+    Outcome.FAILED: trace_pb2.LANE_OUTCOME_FAILED,
+    Outcome.BROKE: trace_pb2.LANE_OUTCOME_BROKE,
+    Outcome.ABANDONED: trace_pb2.LANE_OUTCOME_ABANDONED,
+}
+
+
+def completion(answer: Completion, call: Call) -> completion_pb2.Completion:
+    """Write a whole answer."""
+    return completion_pb2.Completion(
+        id=call.id,
+        request_id=call.request_id,
+        message=content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, parts=map(part_to_pb, answer.parts)),
+        finish_reason=_FINISH[answer.finish_reason],
+        stop_sequence=answer.stop_sequence,
+        usage=usage(answer.usage),
+        cost_nano_usd=answer.cost_nano_usd,
+        trace=trace(answer.trace),
+    )
+
+
+def started(begun: Begun, call: Call) -> events_pb2.CompletionEvent:
+    """Write a stream's first event."""
+    return events_pb2.CompletionEvent(
+        started=events_pb2.Started(
+            id=call.id,
+            request_id=call.request_id,
+            backend=begun.backend.name,
+            provider=begun.backend.provider,
+            model=begun.model,
+            cause=_CAUSES[begun.cause],
+        )
+    )
+
+
+def events(chunks: Sequence[Chunk]) -> Iterator[events_pb2.CompletionEvent]:
+    """Write what a lane said; text that came together leaves together."""
+    place, last = 0, len(chunks)
+    while place < last:
+        chunk = chunks[place]
+        place += 1
+        if type(chunk) is TextDelta:
+            text = chunk.text
+            while place < last and type(more := chunks[place]) is TextDelta and more.part == chunk.part:
+                text += more.text
+                place += 1
+            if text:
+                yield events_pb2.CompletionEvent(text=events_pb2.TextDelta(part=chunk.part, text=text))
+        else:
+            yield _event(chunk)
+
+
+def finished(end: Finished) -> events_pb2.CompletionEvent:
+    """Write a stream's last event."""
+    return events_pb2.CompletionEvent(
+        finished=events_pb2.Finished(
+            finish_reason=_FINISH[end.end.reason],
+            stop_sequence=end.end.stop_sequence,
+            usage=usage(end.usage),
+            cost_nano_usd=end.cost_nano_usd,
+            trace=trace(end.trace),
+        )
+    )
+
+
+def failure(error: CallError, request_id: str) -> failure_pb2.RouteFailure:
+    """Write what a failed call had come to.
+
+    Usage and cost are those of the lane that had served, so that a broken stream's tokens are not forgotten.
+    """
+    written = failure_pb2.RouteFailure(request_id=request_id, delivered=error.delivered)
+    if error.trace is None:
+        return written
+    written.attempts.extend(map(_attempt, error.trace.attempts))
+    broke = [attempt for attempt in error.trace.attempts if attempt.outcome in {Outcome.BROKE, Outcome.WON}]
+    if broke and broke[-1].usage is not None:
+        written.usage.CopyFrom(usage(broke[-1].usage))
+    if broke and (cost := broke[-1].cost_nano_usd) is not None:
+        written.cost_nano_usd = cost
+    return written
+
+
+def usage(given: Usage | None) -> usage_pb2.Usage:
+    """Write usage; None = unknown, and said so."""
+    if given is None:
+        return usage_pb2.Usage(source=usage_pb2.USAGE_SOURCE_UNKNOWN)
+    return usage_pb2.Usage(
+        input_tokens=given.input_tokens,
+        output_tokens=given.output_tokens,
+        cache_read_tokens=given.cache_read_tokens,
+        cache_write_tokens=given.cache_write_tokens,
+        cache_write_long_tokens=given.cache_write_long_tokens,
+        reasoning_tokens=given.reasoning_tokens,
+        units=given.units,
+        source=_SOURCES[given.source],
+    )
+
+
+def trace(given: Trace) -> trace_pb2.RouteTrace:
+    """Write who served and why."""
+    return trace_pb2.RouteTrace(
+        attempts=map(_attempt, given.attempts),
+        served_by=given.served_by,
+        no_hedge=given.no_hedge,
+        hedge_delay=None if given.hedge_delay is None else duration(given.hedge_delay),
+        config_version=given.config_version,
+    )
+
+
+def _event(chunk: Chunk) -> events_pb2.CompletionEvent:
+    match chunk:
+        case ReasoningDelta(part, text):
+            return events_pb2.CompletionEvent(reasoning=events_pb2.ReasoningDelta(part=part, text=text))
+        case ToolCallDelta(part, call_id, name, arguments):
+            delta = events_pb2.ToolCallDelta(part=part, id=call_id, name=name, arguments_json=arguments)
+            return events_pb2.CompletionEvent(tool_call=delta)
+        case WholePart(part, value):
+            return events_pb2.CompletionEvent(part=events_pb2.PartEvent(part=part, value=part_to_pb(value)))
+        case UsageReport(given):
+            return events_pb2.CompletionEvent(usage=usage(given))
+        case _:
+            raise TypeError(f"no event for {type(chunk).__name__}")
+
+
+def _attempt(given: Attempt) -> trace_pb2.Attempt:
+    return trace_pb2.Attempt(
+        backend=given.backend,
+        provider=given.provider,
+        model=given.model,
+        cause=_CAUSES[given.cause],
+        outcome=_OUTCOMES[given.outcome],
+        started=duration(given.started),
+        first_content=None if given.first_content is None else duration(given.first_content),
+        ended=None if given.ended is None else duration(given.ended),
+        failure=given.failure.value if given.failure else "",
+        http_status=given.http_status,
+        provider_request_id=given.provider_request_id,
+        usage=None if given.usage is None else usage(given.usage),
+        cost_nano_usd=given.cost_nano_usd,
+    )

@@ -1,0 +1,209 @@
+"""Parts and messages between protobuf and values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+
+from quickthorn.v1 import content_pb2 as pb
+from quickthorn_server.core.content import (
+    CacheHint,
+    Citation,
+    Kind,
+    Media,
+    MediaKind,
+    Message,
+    OpaqueState,
+    Part,
+    ProviderBlock,
+    Reasoning,
+    Refusal,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from quickthorn_server.edge.violations import Violations
+
+_ROLES = {pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT, pb.ROLE_SYSTEM: Role.SYSTEM}
+_MEDIA = {kind.value: kind for kind in MediaKind}
+
+
+def seconds(duration: Duration) -> float:
+    """Return *duration* in seconds."""
+    return duration.seconds + duration.nanos / 1e9
+
+
+def duration(value: float) -> Duration:
+    """Return *value* seconds as a Duration, to the nanosecond."""
+    whole, rest = divmod(round(value * 1_000_000_000), 1_000_000_000)
+    return Duration(seconds=whole, nanos=rest)
+
+
+def messages(given: Iterable[pb.Message], violations: Violations) -> tuple[Message, ...]:
+    """Read a conversation."""
+    read = tuple(_message(message, f"messages[{place}]", violations) for place, message in enumerate(given))
+    violations.check(bool(read), "messages", "must not be empty")
+    return read
+
+
+def parts(given: Iterable[pb.Part], field: str, violations: Violations) -> tuple[Part, ...]:
+    """Read parts that stand in *field*."""
+    return tuple(_part(part, f"{field}[{place}]", violations) for place, part in enumerate(given))
+
+
+def _message(message: pb.Message, field: str, violations: Violations) -> Message:
+    role = _ROLES.get(message.role)
+    if role is None:
+        violations.add(f"{field}.role", "must be USER, ASSISTANT or SYSTEM")
+    read = parts(message.parts, f"{field}.parts", violations)
+    if role is not Role.ASSISTANT:  # an assistant may have said nothing
+        says = any(not isinstance(part.kind, Text) or part.kind.text for part in read)
+        violations.check(says, f"{field}.parts", "must not be empty")
+    return Message(role or Role.USER, read)
+
+
+def _part(part: pb.Part, field: str, violations: Violations) -> Part:
+    which = part.WhichOneof("kind")
+    if which == "text":
+        kind: Kind | None = Text(part.text)
+    elif which is None:
+        violations.add(field, "must have a kind, such as text")
+        kind = None
+    else:
+        kind = _KINDS[which](getattr(part, which), f"{field}.{which}", violations)
+    if not (part.citations or part.HasField("cache") or part.HasField("opaque")):
+        return Part(kind)
+    return Part(
+        kind=kind,
+        cache=cache_hint(part.cache) if part.HasField("cache") else None,
+        citations=tuple(_citation(citation) for citation in part.citations),
+        opaque=_opaque(part.opaque) if part.HasField("opaque") else None,
+    )
+
+
+def cache_hint(hint: pb.CacheHint) -> CacheHint:
+    """Read a cache hint."""
+    return CacheHint(seconds(hint.ttl) if hint.HasField("ttl") else None)
+
+
+def provider_block(block: pb.ProviderBlock, field: str, violations: Violations) -> ProviderBlock:
+    """Read a block that only its provider understands."""
+    violations.check(bool(block.provider), f"{field}.provider", "must name the provider that understands the block")
+    return ProviderBlock(block.provider, block.type, block.json)
+
+
+def _media(kind: MediaKind) -> Callable[[pb.Media, str, Violations], Media]:
+    def read(media: pb.Media, field: str, violations: Violations) -> Media:
+        source = media.WhichOneof("source")
+        if source is None:
+            violations.add(field, "must have data, uri or provider_file_id")
+        if source == "data":
+            violations.check(bool(media.media_type), f"{field}.media_type", "is required with data")
+        return Media(
+            kind=kind,
+            data=media.data if source == "data" else None,
+            uri=media.uri,
+            provider_file_id=media.provider_file_id,
+            media_type=media.media_type,
+            filename=media.filename,
+            detail=media.detail,
+        )
+
+    return read
+
+
+def _tool_call(call: pb.ToolCall, field: str, violations: Violations) -> ToolCall:
+    violations.check(bool(call.id), f"{field}.id", "must not be empty")
+    violations.check(bool(call.name), f"{field}.name", "must not be empty")
+    return ToolCall(call.id, call.name, call.arguments_json or "{}")
+
+
+def _tool_result(result: pb.ToolResult, field: str, violations: Violations) -> ToolResult:
+    violations.check(bool(result.tool_call_id), f"{field}.tool_call_id", "must name the call it answers")
+    return ToolResult(result.tool_call_id, parts(result.parts, f"{field}.parts", violations), result.is_error)
+
+
+def _opaque(state: pb.OpaqueState) -> OpaqueState:
+    return OpaqueState(state.provider, state.model, state.item_id, state.data)
+
+
+def _citation(given: pb.Citation) -> Citation:
+    return Citation(
+        uri=given.uri,
+        title=given.title,
+        cited_text=given.cited_text,
+        start=given.start if given.HasField("start") else None,
+        end=given.end if given.HasField("end") else None,
+        provider_json=given.provider_json,
+    )
+
+
+_KINDS: dict[str, Callable[[Any, str, Violations], Kind]] = {
+    **{word: _media(kind) for word, kind in _MEDIA.items()},
+    "tool_call": _tool_call,
+    "tool_result": _tool_result,
+    "reasoning": lambda text, _field, _violations: Reasoning(text),
+    "refusal": lambda text, _field, _violations: Refusal(text),
+    "provider_block": provider_block,
+}
+
+
+def part_to_pb(part: Part) -> pb.Part:
+    """Write a part of an answer."""
+    written = pb.Part()
+    match part.kind:
+        case Text(text):
+            written.text = text
+        case Reasoning(text):
+            written.reasoning = text
+        case Refusal(text):
+            written.refusal = text
+        case ToolCall(call_id, name, arguments):
+            written.tool_call.CopyFrom(pb.ToolCall(id=call_id, name=name, arguments_json=arguments))
+        case ProviderBlock(provider, kind, json):
+            written.provider_block.CopyFrom(pb.ProviderBlock(provider=provider, type=kind, json=json))
+        case Media():
+            getattr(written, part.kind.kind.value).CopyFrom(_media_to_pb(part.kind))
+        case ToolResult(call_id, inner, is_error):
+            result = pb.ToolResult(tool_call_id=call_id, parts=map(part_to_pb, inner), is_error=is_error)
+            written.tool_result.CopyFrom(result)
+        case None:
+            pass  # attributes of a part already streamed
+    if part.cache is not None:
+        written.cache.CopyFrom(_cache_to_pb(part.cache))
+    written.citations.extend(map(_citation_to_pb, part.citations))
+    if part.opaque is not None:
+        state = part.opaque
+        written.opaque.CopyFrom(
+            pb.OpaqueState(provider=state.provider, model=state.model, item_id=state.item_id, data=state.data)
+        )
+    return written
+
+
+def _media_to_pb(media: Media) -> pb.Media:
+    written = pb.Media(media_type=media.media_type, filename=media.filename, detail=media.detail)
+    if media.data is not None:
+        written.data = media.data
+    elif media.uri:
+        written.uri = media.uri
+    else:
+        written.provider_file_id = media.provider_file_id
+    return written
+
+
+def _cache_to_pb(hint: CacheHint) -> pb.CacheHint:
+    return pb.CacheHint() if hint.ttl is None else pb.CacheHint(ttl=duration(hint.ttl))
+
+
+def _citation_to_pb(citation: Citation) -> pb.Citation:
+    return pb.Citation(
+        uri=citation.uri,
+        title=citation.title,
+        cited_text=citation.cited_text,
+        start=citation.start,
+        end=citation.end,
+        provider_json=citation.provider_json,
+    )

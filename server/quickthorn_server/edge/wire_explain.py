@@ -1,0 +1,90 @@
+"""Plans and routes written as protobuf, for Explain and ListRoutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from quickthorn.v1 import backend_pb2, explanation_pb2, route_pb2
+from quickthorn_server.core import catalogue as core
+from quickthorn_server.core.plan import Circuit, Knowledge, Plan, Verdict
+from quickthorn_server.core.request import Request
+from quickthorn_server.edge.wire_content import duration
+from quickthorn_server.routing.eligibility import worst_cost
+from quickthorn_server.routing.needs import Needs, needs
+
+_CIRCUITS = {
+    Circuit.CLOSED: backend_pb2.CIRCUIT_STATE_CLOSED,
+    Circuit.OPEN: backend_pb2.CIRCUIT_STATE_OPEN,
+    Circuit.HALF_OPEN: backend_pb2.CIRCUIT_STATE_HALF_OPEN,
+}
+
+
+def explanation(plan: Plan, request: Request, knowledge: Knowledge) -> explanation_pb2.Explanation:
+    """Write what would happen to *request* under *plan*."""
+    need = needs(request)
+    places = {backend.name: place for place, backend in enumerate(plan.order)}
+    verdicts = sorted(plan.verdicts, key=lambda verdict: places.get(verdict.backend.name, len(places)))
+    whole = explanation_pb2.UPSTREAM_MODE_WHOLE if plan.whole else explanation_pb2.UPSTREAM_MODE_STREAM
+    return explanation_pb2.Explanation(
+        route=plan.route.name,
+        strategy=plan.route.strategy.value,
+        candidates=[_candidate(verdict, places, need, knowledge) for verdict in verdicts],
+        order=[backend.name for backend in plan.order],
+        hedge=_hedge(plan),
+        max_attempts=plan.retry.attempts,
+        upstream=whole,
+        estimated_input_tokens=plan.input_tokens,
+        needs=sorted(need.capabilities),
+        config_version=plan.config_version,
+        notes=plan.notes,
+    )
+
+
+def route(given: core.Route, catalogue: core.Catalogue) -> route_pb2.RouteInfo:
+    """Write a route as callers see it."""
+    backends = [catalogue.backends[entry.backend] for entry in given.entries]
+    return route_pb2.RouteInfo(
+        name=given.name,
+        is_default=given.name == catalogue.default_route,
+        strategy=given.strategy.value,
+        capabilities=sorted(frozenset[str]().union(*(backend.capabilities for backend in backends))),
+        max_context_tokens=max(_windows(backends), default=0),
+        hedging=given.hedge is not None,
+        model_ids=list(dict.fromkeys(backend.model_id for backend in backends)),
+    )
+
+
+def _windows(backends: list[core.Backend]) -> Iterator[int]:
+    return (backend.context_window for backend in backends if backend.context_window is not None)
+
+
+def _candidate(
+    verdict: Verdict, places: dict[str, int], need: Needs, knowledge: Knowledge
+) -> explanation_pb2.Candidate:
+    backend = verdict.backend
+    return explanation_pb2.Candidate(
+        backend=backend.name,
+        provider=backend.provider,
+        model=backend.model,
+        model_id=backend.model_id,
+        kept=verdict.kept,
+        position=places.get(backend.name),
+        reason=verdict.drop.value if verdict.drop else "",
+        detail=verdict.detail,
+        circuit=_CIRCUITS[knowledge.circuits.get(backend.name, Circuit.CLOSED)],
+        estimated_cost_nano_usd=worst_cost(backend, need),
+        timeouts=explanation_pb2.Timeouts(
+            connect=duration(backend.timeouts.connect),
+            first_token=duration(backend.timeouts.first_token),
+            idle=duration(backend.timeouts.idle),
+            total=duration(backend.timeouts.total),
+        ),
+    )
+
+
+def _hedge(plan: Plan) -> explanation_pb2.HedgeRule:
+    rule, hedging = plan.route.hedge, plan.hedging
+    target = f"p{round(rule.percentile * 100)}" if rule and rule.percentile is not None else ""
+    if hedging is None:
+        return explanation_pb2.HedgeRule(no_hedge=plan.no_hedge, target=target)
+    return explanation_pb2.HedgeRule(delay=duration(hedging.delay), max_parallel=hedging.max_parallel, target=target)

@@ -1,0 +1,136 @@
+"""One call being carried out: its race, what it has delivered, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from quickthorn_server.core.attempt import Outcome, Trace
+from quickthorn_server.core.call import Call
+from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.chunk import Chunk, TextDelta
+from quickthorn_server.core.ends import CallError
+from quickthorn_server.core.failures import BackendError
+from quickthorn_server.core.observer import Observer
+from quickthorn_server.core.plan import Plan
+from quickthorn_server.core.prompt import Prompt
+from quickthorn_server.core.provider import Ask, Provider
+from quickthorn_server.core.usage import cost_nano_usd
+from quickthorn_server.execution import ending
+from quickthorn_server.execution.breakers import Breakers, CircuitOpen, Permit
+from quickthorn_server.execution.events import Finished
+from quickthorn_server.execution.lane import Lane, LaneRule
+from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.race import NobodyLeft, OutOfTime, Race
+from quickthorn_server.execution.reaper import Reaper
+from quickthorn_server.execution.schedule import Start
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What all calls share."""
+
+    providers: Mapping[str, Provider]
+    breakers: Breakers
+    latency: Latency
+    observer: Observer
+    reaper: Reaper
+    random_: random.Random
+
+
+class Carried:
+    """Use as an async context manager: leaving it stops the race, learns from it and tells the observer.
+
+    Whatever ends the race inside the block leaves it as a CallError.
+    """
+
+    def __init__(self, estate: Estate, plan: Plan, prompt: Prompt, call: Call, *, unary: bool) -> None:
+        whole = unary and plan.whole
+        self.delivered = 0
+        self._estate = estate
+        self._plan = plan
+        self._prompt = prompt
+        self._call = call
+        self._rule = LaneRule(shows_reasoning=plan.shows_reasoning, whole=whole, until_end=unary)
+        self._refused: list[float] = []
+        self.race = Race(
+            plan,
+            admit=self._admit,
+            launch=self._launch,
+            reaper=estate.reaper,
+            random_=estate.random_,
+            first_by=None if plan.max_first_token is None else call.arrived + plan.max_first_token,
+            deadline=call.deadline,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.race.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.race.__aexit__(kind, error, trace)
+        self._learn()
+        failure = self._failure(error)
+        ended = "answered" if error is None else "cancelled" if failure is None else failure.reason.value
+        self._estate.observer.call_ended(self._call, self._plan.route.name, ended, self._trace())
+        if failure is not None:
+            raise failure from None
+
+    def count(self, chunks: Sequence[Chunk]) -> None:
+        """Count the text that is about to be delivered."""
+        self.delivered += sum(len(chunk.text.encode()) for chunk in chunks if type(chunk) is TextDelta)
+
+    def finished(self, winner: Lane) -> Finished:
+        """Return the clean end of the call, once *winner* has ended."""
+        if winner.end is None:
+            raise ValueError("the winner has not ended")
+        cost = cost_nano_usd(winner.usage, winner.backend.price)
+        return Finished(winner.end, winner.usage, cost, self._trace())
+
+    def _admit(self, backend: Backend) -> Permit | None:
+        try:
+            return self._estate.breakers[backend.name].admit()
+        except CircuitOpen as refusal:
+            self._refused.append(refusal.retry_after)
+            return None
+
+    def _launch(self, start: Start, wake: Callable[[], None]) -> Lane:
+        connect = start.backend.timeouts.connect
+        if self._call.deadline is not None:
+            connect = min(connect, max(0.001, self._call.deadline - asyncio.get_running_loop().time()))
+        ask = Ask(self._prompt, self._call.request_id, connect, self._rule.whole)
+        bursts = self._estate.providers[start.backend.name].stream(ask)
+        return Lane(start.backend, start.cause, bursts=bursts, permit=start.permit, rule=self._rule, wake=wake)
+
+    def _failure(self, error: BaseException | None) -> CallError | None:
+        """Return the call's failure, or None when it was answered or cancelled, or met a bug of ours."""
+        match error:
+            case NobodyLeft():
+                return ending.nobody_left(self._plan.route.name, self.race.lanes, self._refused, self._trace())
+            case OutOfTime():
+                return ending.out_of_time(self._trace(), self.delivered, first_token=error.first_token)
+            case BackendError():
+                return ending.broken(error, self._trace(), self.delivered)
+            case _:
+                return None
+
+    def _learn(self) -> None:
+        for lane in self.race.lanes:
+            if lane.spoke_at is not None:
+                self._estate.latency.spoke(lane.backend.name, lane.spoke_at - lane.started_at)
+
+    def _trace(self) -> Trace:
+        served = (place for place, lane in enumerate(self.race.lanes) if lane.outcome is Outcome.WON)
+        return Trace(
+            attempts=tuple(lane.attempt(self._call.arrived) for lane in self.race.lanes),
+            served_by=next(served, None),
+            no_hedge=self._plan.no_hedge,
+            hedge_delay=self._plan.hedging.delay if self._plan.hedging else None,
+            config_version=self._plan.config_version,
+        )

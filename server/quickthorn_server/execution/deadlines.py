@@ -1,0 +1,82 @@
+"""How long an attempt may take: a watch that costs one comparison per chunk, not one timer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+
+from quickthorn_server.core.catalogue import Timeouts
+
+TICK = 1e-6
+"""Seconds within which an instant counts as reached: a loop may fire a timer a hair early."""
+
+
+class Limit(Enum):
+    """Which of an attempt's limits passed."""
+
+    FIRST_TOKEN = "first token"  # noqa: S105 - a limit's name
+    IDLE = "idle"
+    TOTAL = "total"
+
+
+class Patience:
+    """Watches one attempt and calls *expired* once, when a limit of *timeouts* has passed.
+
+    Before the first token, *first_token* seconds may pass in silence (not where the reply comes *whole*), then *idle*
+    seconds between two tokens; *total* bounds everything until `committed` is called.
+    """
+
+    def __init__(self, timeouts: Timeouts, *, whole: bool, expired: Callable[[Limit], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._idle = timeouts.idle
+        self._expired = expired
+        now = self._loop.time()
+        self._total_at: float | None = now + timeouts.total
+        self._silent_at = None if whole else now + timeouts.first_token
+        self._silence = Limit.FIRST_TOKEN
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    def heard(self, now: float) -> None:
+        """Say that a token came at *now*.
+
+        A timer that fires too early stays where it is: it looks again when it fires.
+        """
+        self._silent_at = now + self._idle
+        self._silence = Limit.IDLE
+        if self._timer is not None and self._silent_at < self._timer.when():
+            self._timer.cancel()
+            self._arm()
+
+    def paused(self) -> None:
+        """Say that we ourselves keep the provider waiting: its silence is ours."""
+        self._silent_at = None
+
+    def committed(self) -> None:
+        """Say that *total* no longer matters: a stream that speaks may go on."""
+        self._total_at = None
+
+    def stop(self) -> None:
+        """Stop watching."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _due(self) -> tuple[float, Limit] | None:
+        limits = [(self._total_at, Limit.TOTAL), (self._silent_at, self._silence)]
+        return min(((at, limit) for at, limit in limits if at is not None), key=lambda due: due[0], default=None)
+
+    def _arm(self) -> None:
+        due = self._due()
+        # With no limit in force the watch looks again one idle time later: `heard` must stay free of timers.
+        at = self._loop.time() + self._idle if due is None else due[0]
+        self._timer = self._loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        due = self._due()
+        if due is None or due[0] > self._loop.time() + TICK:
+            self._arm()
+            return
+        self._timer = None
+        self._expired(due[1])

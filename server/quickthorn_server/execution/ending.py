@@ -1,0 +1,63 @@
+"""Turn the way a race ended into the way the call ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quickthorn_server.core.attempt import Trace
+from quickthorn_server.core.ends import CallError
+from quickthorn_server.core.failures import MEANING, BackendError, Failure, Reason
+from quickthorn_server.execution.lane import Lane
+
+_SOON = 1.0  # seconds; where waiting helps and nobody said how long
+
+_WAITING_HELPS = {Reason.ALL_FAILED, Reason.NO_HEALTHY_BACKEND, Reason.RATE_LIMITED}
+
+
+def nobody_left(route: str, lanes: Sequence[Lane], refused: Sequence[float], trace: Trace) -> CallError:
+    """Return the failure of a call none of whose *lanes* answered.
+
+    *refused*: seconds until each circuit that refused a lane tries again.  The status is that of the first lane that
+    ran, unless one failed terminally; what holds only "everywhere" must be said by all of them.
+    """
+    errors = [(lane.backend.name, lane.error) for lane in lanes if lane.error is not None]
+    if not errors:
+        message = f"every circuit of route {route} is open"
+        return CallError(Reason.NO_HEALTHY_BACKEND, message, retry_after=min(refused, default=_SOON), trace=trace)
+    reason = reason_of([error for _, error in errors])
+    told = ", ".join(f"{name} {error.failure.value}" for name, error in errors)
+    wait = _wait([error for _, error in errors]) if reason in _WAITING_HELPS else None
+    return CallError(reason, f"no backend of route {route} answered: {told}", retry_after=wait, trace=trace)
+
+
+def reason_of(errors: Sequence[BackendError]) -> Reason:
+    """Return what *errors*, in the order in which their lanes ran, mean for the call."""
+    meanings = [MEANING[error.failure] for error in errors]
+    first = next((meaning for meaning in meanings if meaning.terminal), meanings[0])
+    if first.unanimous and any(meaning.alone is not first.alone for meaning in meanings):
+        return Reason.ALL_FAILED
+    return first.alone
+
+
+def broken(error: BackendError, trace: Trace, delivered: int) -> CallError:
+    """Return the failure of a stream that broke after *delivered* bytes of text had been sent."""
+    what = "stalled" if error.failure is Failure.TIMEOUT else "broke"
+    return CallError(
+        Reason.STREAM_BROKEN,
+        f"the stream {what} after {delivered} bytes of text",
+        retry_after=error.retry_after if error.retry_after is not None else _SOON,
+        trace=trace,
+        delivered=delivered,
+    )
+
+
+def out_of_time(trace: Trace, delivered: int, *, first_token: bool) -> CallError:
+    """Return the failure of a call whose own limit passed."""
+    if first_token:
+        return CallError(Reason.FIRST_TOKEN_TIMEOUT, "no content within requirements.max_first_token", trace=trace)
+    return CallError(Reason.DEADLINE, "the deadline of the call passed", trace=trace, delivered=delivered)
+
+
+def _wait(errors: Sequence[BackendError]) -> float:
+    """Return the shortest wait a provider named."""
+    return min((error.retry_after for error in errors if error.retry_after is not None), default=_SOON)

@@ -1,0 +1,39 @@
+"""What an executor says while it carries out a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quickthorn_server.core.attempt import Cause, Trace
+from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.chunk import Chunk, End
+from quickthorn_server.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The call has committed to one lane.  Once, first."""
+
+    backend: Backend
+    model: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """More of the answer; `Opened` and `End` are not among *chunks*."""
+
+    chunks: list[Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The clean end.  Once, last."""
+
+    end: End
+    usage: Usage | None
+    cost_nano_usd: int | None
+    trace: Trace
+
+
+Event = Begun | Said | Finished

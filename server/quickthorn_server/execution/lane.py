@@ -1,0 +1,241 @@
+"""One attempt in a race: a task that owns its stream from first byte to close."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from quickthorn_server.core.attempt import Attempt, Cause, Outcome
+from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.chunk import (
+    Burst,
+    Chunk,
+    End,
+    Opened,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    UsageReport,
+    WholePart,
+)
+from quickthorn_server.core.failures import BackendError, Failure
+from quickthorn_server.core.usage import Usage, cost_nano_usd
+from quickthorn_server.execution.breakers import Permit
+from quickthorn_server.execution.deadlines import Limit, Patience
+
+log = logging.getLogger(__name__)
+
+_HELD = 256 * 1024  # bytes of unseen reasoning after which a lane commits all the same
+_AHEAD = 256 * 1024  # bytes a lane may read ahead of its reader
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRule:
+    """How a lane is to read its stream.
+
+    *shows_reasoning*: thinking counts as speaking.  *whole*: the reply comes in one piece.  *until_end*: the backend's
+    total limit holds to the end, not only until the lane speaks.
+    """
+
+    shows_reasoning: bool
+    whole: bool
+    until_end: bool
+
+
+class Lane:
+    """Reads one stream; what it has read waits in a bounded box until `take`.
+
+    *wake* is called whenever there is something new to see.  The permit is settled exactly once, however the task ends.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        cause: Cause,
+        *,
+        bursts: AsyncGenerator[Burst, None],
+        permit: Permit,
+        rule: LaneRule,
+        wake: Callable[[], None],
+    ) -> None:
+        self.backend = backend
+        self.cause = cause
+        self.opened = Opened()
+        self.end: End | None = None
+        self.usage: Usage | None = None
+        self.error: BackendError | None = None
+        self.outcome: Outcome | None = None
+        self.spoke_at: float | None = None
+        self.ended_at: float | None = None
+        self._rule = rule
+        self._permit = permit
+        self._settled = False
+        self._wake = wake
+        self._loop = asyncio.get_running_loop()
+        self._box: list[Chunk] = []
+        self._size = 0
+        self._room: asyncio.Future[None] | None = None
+        self._expired: Limit | None = None
+        self.started_at = self._loop.time()
+        self._patience = Patience(backend.timeouts, whole=rule.whole, expired=self._expire)
+        self.task = asyncio.create_task(self._run(bursts), name=f"lane:{backend.name}")
+        self.task.add_done_callback(self._closed)
+
+    @property
+    def running(self) -> bool:
+        """Whether the lane may still speak, or say more."""
+        return self.error is None and self.end is None and self.outcome in {None, Outcome.WON}
+
+    def take(self) -> list[Chunk]:
+        """Return what has been read and not yet taken; may be empty."""
+        chunks, self._box, self._size = self._box, [], 0
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        return chunks
+
+    def stop(self, outcome: Outcome) -> None:
+        """Cancel the attempt for a reason that is not its own; returns at once."""
+        if self.error is not None or self.outcome not in {None, Outcome.WON}:
+            return
+        self.outcome = outcome
+        if self.end is None:
+            self.ended_at = self._loop.time()
+            self.task.cancel()  # once: a second cancel would interrupt the clean-up of the first
+
+    def attempt(self, arrived: float) -> Attempt:
+        """Return what happened so far; *arrived* is the instant from which times are counted."""
+        return Attempt(
+            backend=self.backend.name,
+            provider=self.backend.provider,
+            model=self.opened.model or self.backend.model,
+            cause=self.cause,
+            outcome=self.outcome or (Outcome.FAILED if self.error else Outcome.ABANDONED),
+            started=self.started_at - arrived,
+            first_content=None if self.spoke_at is None else self.spoke_at - arrived,
+            ended=None if self.ended_at is None else self.ended_at - arrived,
+            failure=self.error.failure if self.error else None,
+            http_status=self.error.http_status if self.error else self.opened.http_status,
+            provider_request_id=(self.error.provider_request_id if self.error else "")
+            or self.opened.provider_request_id,
+            usage=self.usage,
+            cost_nano_usd=cost_nano_usd(self.usage, self.backend.price),
+        )
+
+    async def _run(self, bursts: AsyncGenerator[Burst, None]) -> None:
+        try:
+            async with aclosing(bursts):
+                async for burst in bursts:
+                    self._read(burst)
+                    if self._size > _AHEAD and self.spoke_at is not None:
+                        await self._make_room()
+            if self.end is None:
+                raise BackendError(Failure.PROTOCOL, "the stream ended early")  # noqa: TRY301 - one place fails a lane
+        except BackendError as error:
+            self._fail(error)
+        except asyncio.CancelledError:
+            if not self._timed_out():
+                raise
+        except Exception:
+            log.exception("lane to %s met a fault of ours", self.backend.name)
+            self._fail(BackendError(Failure.INTERNAL, "internal error"))
+
+    def _read(self, burst: Burst) -> None:
+        now = self._loop.time()
+        for chunk in burst:
+            match chunk:
+                case TextDelta() | ToolCallDelta() | ReasoningDelta() | WholePart():
+                    self._patience.heard(now)
+                    self._box.append(chunk)
+                    self._size += _size(chunk)
+                    if self.spoke_at is None and self._speaks(chunk):
+                        self._commit(now)
+                case UsageReport(usage):
+                    self.usage = usage
+                    self._box.append(chunk)
+                case Opened():
+                    self.opened = chunk
+                case End():
+                    self._finish(chunk, now)
+        self._wake()
+
+    def _speaks(self, chunk: Chunk) -> bool:
+        match chunk:
+            case TextDelta(_, text):
+                return bool(text)
+            case ReasoningDelta(_, text):
+                return (self._rule.shows_reasoning and bool(text)) or self._size > _HELD
+            case _:
+                return True
+
+    def _commit(self, now: float) -> None:
+        self.spoke_at = now
+        if not self._rule.until_end:
+            self._patience.committed()
+
+    def _finish(self, end: End, now: float) -> None:
+        """Take a clean end: an answer, even an empty one."""
+        self._box.append(end)
+        self.end = end
+        self.ended_at = now
+        if self.spoke_at is None:
+            self._commit(now)
+        self._patience.stop()
+        if not self._settled:
+            self._settled = True
+            self._permit.succeeded()
+
+    def _fail(self, error: BackendError) -> None:
+        if self.end is not None or self.outcome in {Outcome.LOST, Outcome.ABANDONED}:
+            return  # the answer was whole already, or nobody waits for it any more
+        self.error = error
+        self.ended_at = self._loop.time()
+        if not self._settled:
+            self._settled = True
+            self._permit.failed(error)
+        self._wake()
+
+    def _expire(self, limit: Limit) -> None:
+        self._expired = limit
+        self.task.cancel()
+
+    def _timed_out(self) -> bool:
+        """Whether the cancel that just arrived was our own watch's; if so the lane has failed, not been stopped."""
+        if self._expired is None or not self.running:
+            return False
+        task = asyncio.current_task()
+        if task is None or task.uncancel() > 0:
+            return False
+        self._fail(BackendError(Failure.TIMEOUT, f"{self._expired.value} limit passed"))
+        return True
+
+    async def _make_room(self) -> None:
+        self._patience.paused()
+        self._room = self._loop.create_future()
+        try:
+            await self._room
+        finally:
+            self._room = None
+            self._patience.heard(self._loop.time())
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        """Settle what the task could not: one cancelled before its first step never ran a line."""
+        self._patience.stop()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error  # only a bug in this file gets here; the loop's exception hook reports it
+        if not self._settled:
+            self._settled = True
+            self._permit.abandoned()
+        self._wake()
+
+
+def _size(chunk: Chunk) -> int:
+    match chunk:
+        case TextDelta(_, text) | ReasoningDelta(_, text):
+            return len(text)
+        case ToolCallDelta():
+            return len(chunk.arguments_json)
+        case _:
+            return 1024  # whole parts are few

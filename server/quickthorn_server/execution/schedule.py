@@ -1,0 +1,116 @@
+"""Who is asked next, and when: each candidate once in order, then those worth asking again after their backoff."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from quickthorn_server.core.attempt import Cause
+from quickthorn_server.core.catalogue import Backend, RetryRule
+from quickthorn_server.core.failures import MEANING, BackendError, Failure
+from quickthorn_server.core.plan import Plan
+from quickthorn_server.execution.breakers import Permit
+from quickthorn_server.execution.deadlines import TICK
+
+_BASE, _CAP = 0.25, 8.0  # seconds; full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015)
+_LONGEST_WAIT = 30.0  # seconds; a provider that asks for more is not asked again in this call
+
+Admit = Callable[[Backend], Permit | None]
+"""Ask a backend's circuit for leave; None = refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Leave to ask *backend* now."""
+
+    backend: Backend
+    cause: Cause
+    permit: Permit
+
+
+class Schedule:
+    """Decides, never does.  *random_* draws the jitter; instants are the loop's, in seconds.
+
+    A start that is handed out holds a permit: whoever takes it must launch the lane.
+    """
+
+    def __init__(self, plan: Plan, *, admit: Admit, random_: random.Random, deadline: float | None) -> None:
+        lanes = plan.hedging.max_parallel if plan.hedging else 1
+        self._fresh = deque(plan.order if plan.failover else plan.order[:lanes])
+        self._failover = plan.failover
+        self._rule = plan.retry
+        self._admit = admit
+        self._random = random_
+        self._deadline = deadline  # what would start later need not start
+        self._again: list[tuple[float, Backend]] = []
+        self._failures: dict[str, int] = {}
+        self._started = 0
+        self._owed = 0  # each failure entitles the call to one more lane
+        self._ended = False
+
+    @property
+    def may_start(self) -> bool:
+        """Whether the call may start another lane at all."""
+        return not self._ended and self._started < self._rule.attempts
+
+    def failed(self, backend: Backend, error: BackendError, now: float) -> None:
+        """Take in that a lane failed at *now*."""
+        if MEANING[error.failure].terminal:
+            self._ended = True
+            return
+        self._owed += 1
+        if _retryable(error, self._rule):
+            self._put_back(backend, error, now)
+
+    def fresh(self, cause: Cause) -> Start | None:
+        """Take the next candidate that was not asked yet and whose circuit admits it."""
+        while self._fresh:
+            start = self._leave(self._fresh.popleft(), cause)
+            if start is not None:
+                return start
+        return None
+
+    def replacement(self, now: float) -> Start | None:
+        """Take who may replace a failed lane at *now*: a fresh candidate, else one whose backoff is over."""
+        if not self._owed or not self.may_start:
+            return None
+        start = self.fresh(Cause.FAILOVER) if self._failover else None
+        while start is None and self._again and self._again[0][0] <= now + TICK:
+            start = self._leave(self._again.pop(0)[1], Cause.RETRY)
+        if start is not None:
+            self._owed -= 1
+        return start
+
+    def due(self) -> float | None:
+        """Return when the next replacement comes due; None when nothing waits for its time."""
+        return self._again[0][0] if self._again and self._owed and self.may_start else None
+
+    def _leave(self, backend: Backend, cause: Cause) -> Start | None:
+        permit = self._admit(backend) if self.may_start else None
+        if permit is None:
+            return None
+        self._started += 1
+        return Start(backend, cause, permit)
+
+    def _put_back(self, backend: Backend, error: BackendError, now: float) -> None:
+        failures = self._failures[backend.name] = self._failures.get(backend.name, 0) + 1
+        wait = error.retry_after
+        if wait is None:
+            wait = self._random.uniform(0, min(_CAP, _BASE * 2**failures))
+        at = now + wait
+        if wait <= _LONGEST_WAIT and (self._deadline is None or at < self._deadline):
+            self._again.append((at, backend))
+            self._again.sort(key=lambda due: due[0])
+
+
+def _retryable(error: BackendError, rule: RetryRule) -> bool:
+    """Whether the same backend may be asked again: the kind allows it and the route names it."""
+    if not MEANING[error.failure].again:
+        return False
+    if error.failure is Failure.TIMEOUT:
+        return "timeout" in rule.on
+    if error.failure in {Failure.CONNECT, Failure.LOST}:
+        return "connect" in rule.on
+    return error.http_status in rule.on

@@ -1,0 +1,119 @@
+"""The composition root: build every part, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+from quickthorn.v1.admin_service_pb2_grpc import add_AdminServicer_to_server
+from quickthorn.v1.routing_service_pb2_grpc import add_RoutingServicer_to_server
+
+from quickthorn_server.core.catalogue import Catalogue
+from quickthorn_server.core.plan import Knowledge
+from quickthorn_server.edge import wire_answer
+from quickthorn_server.edge.admin_service import AdminService
+from quickthorn_server.edge.callers import Callers
+from quickthorn_server.edge.circuit_health import HealthObserver
+from quickthorn_server.edge.drain import Drain
+from quickthorn_server.edge.gate import Gate
+from quickthorn_server.edge.health import Health
+from quickthorn_server.edge.interceptor import Edge
+from quickthorn_server.edge.listener import listen, new_server
+from quickthorn_server.edge.reflection import register_reflection
+from quickthorn_server.edge.routing_service import RoutingService
+from quickthorn_server.execution.breakers import Breakers
+from quickthorn_server.execution.carried import Estate
+from quickthorn_server.execution.executor import Executor
+from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.reaper import Reaper
+from quickthorn_server.providers.http import HttpClient
+from quickthorn_server.providers.registry import Providers
+from quickthorn_server.telemetry.fanout import Fanout
+from quickthorn_server.telemetry.log import LogObserver
+
+log = logging.getLogger("quickthorn")
+
+SERVICES = ("quickthorn.v1.Routing", "quickthorn.v1.Admin", "grpc.health.v1.Health")
+
+_REAPING = 2.0  # seconds for lanes that are still closing when the last call has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A started server: its address with the real port, and the way down."""
+
+    address: str
+    drain: Drain
+
+
+async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal cuts the drain short.
+
+    Calls *ready* once, when calls are accepted.  Returns the exit status.  Raises ListenError before anything runs.
+    """
+    loop = asyncio.get_running_loop()
+    rule = catalogue.server
+    health, gate, reaper = Health(), Gate(rule.max_in_flight, loop.time), Reaper()
+    async with HttpClient() as http, Providers(catalogue.backends.values(), http) as providers:
+        server = _server(catalogue, providers, health, gate, reaper)
+        port = listen(server, rule.listen, rule.tls)
+        drain = Drain(server, gate, health, quiet=rule.drain_quiet, grace=rule.drain_grace, clock=loop.time)
+        asked_to_stop = _signals(loop, drain)
+        await providers.start()
+        await server.start()
+        health.start_serving()
+        ready(Serving(_with_port(rule.listen, port), drain))
+        await asked_to_stop.wait()
+        drained = await drain.run()
+        await reaper.idle(_REAPING)
+    return 1 if drained.stuck else 0
+
+
+def _server(
+    catalogue: Catalogue, providers: Providers, health: Health, gate: Gate, reaper: Reaper
+) -> grpc.aio.Server:
+    loop = asyncio.get_running_loop()
+    observer = Fanout((HealthObserver(health, catalogue), LogObserver()))
+    breakers = Breakers(catalogue.backends.values(), loop.time, observer.circuit_changed)
+    latency = Latency(catalogue.routes.values())
+    executor = Executor(
+        Estate(
+            providers=providers,
+            breakers=breakers,
+            latency=latency,
+            observer=observer,
+            reaper=reaper,
+            random_=random.SystemRandom(),
+        )
+    )
+    server = new_server(Edge(gate, Callers(catalogue.server.callers), wire_answer.failure))
+    routing = RoutingService(catalogue, executor, lambda: Knowledge(breakers.circuits(), latency.first_content))
+    add_RoutingServicer_to_server(routing, server)
+    add_AdminServicer_to_server(AdminService(), server)
+    health.register(server)
+    register_reflection(server, SERVICES)
+    return server
+
+
+def _signals(loop: asyncio.AbstractEventLoop, drain: Drain) -> asyncio.Event:
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if asked.is_set():
+            log.warning("second signal: stopping at once")
+            drain.hurry()
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return asked
+
+
+def _with_port(listen_on: str, port: int) -> str:
+    """Return the address with the port that was really bound."""
+    return listen_on if listen_on.startswith("unix") else f"{listen_on.rpartition(':')[0]}:{port}"

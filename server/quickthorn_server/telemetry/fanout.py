@@ -1,0 +1,27 @@
+"""Several observers as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quickthorn_server.core.attempt import Trace
+from quickthorn_server.core.call import Call
+from quickthorn_server.core.observer import Observer
+from quickthorn_server.core.plan import Circuit
+
+
+class Fanout:
+    """Tells every observer in turn."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def circuit_changed(self, backend: str, circuit: Circuit) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.circuit_changed(backend, circuit)
+
+    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.call_ended(call, route, ended, trace)

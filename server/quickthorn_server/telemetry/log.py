@@ -1,0 +1,36 @@
+"""One line per call, fields instead of sentences.  Prompts, answers and keys never get here."""
+
+from __future__ import annotations
+
+import logging
+
+from quickthorn_server.core.attempt import Attempt, Trace
+from quickthorn_server.core.call import Call
+from quickthorn_server.core.plan import Circuit
+
+log = logging.getLogger("quickthorn")
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class LogObserver:
+    """Writes circuits and calls to the log."""
+
+    def circuit_changed(self, backend: str, circuit: Circuit) -> None:
+        """Write a warning where a circuit opens, a notice where it closes."""
+        level = logging.WARNING if circuit is Circuit.OPEN else logging.INFO
+        log.log(level, "circuit backend=%s state=%s", backend, circuit.value)
+
+    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
+        """Write how the call went, lane by lane."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        lanes = ",".join(map(_lane, trace.attempts)) or "none"
+        log.info("call id=%s request_id=%s route=%s ended=%s lanes=%s", call.id, call.request_id, route, ended, lanes)
+
+
+def _lane(attempt: Attempt) -> str:
+    """Return `backend:cause:outcome:first-content-ms`, the failure beside the outcome where there is one."""
+    outcome = attempt.outcome.value + (f"({attempt.failure.value})" if attempt.failure else "")
+    first = "-" if attempt.first_content is None else f"{attempt.first_content * 1000:.0f}"
+    return f"{attempt.backend}:{attempt.cause.value}:{outcome}:{first}"
