@@ -1,0 +1,159 @@
+"""The form of `backends`: whom to ask, how, and at what price."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from quickthorn_server.config.kinds import Day, Duration, Money, PositiveDuration, Share
+from quickthorn_server.config.strict import Strict
+from quickthorn_server.config.words import (
+    BaseUrl,
+    Headers,
+    JsonObject,
+    Later,
+    Name,
+    Never,
+    OneOf,
+    Text,
+    UrlPath,
+    Variable,
+)
+from quickthorn_server.core.catalogue import CAPABILITIES, DATA_POLICIES, REGIONS
+
+PROVIDERS = frozenset({"openai", "scripted", "local"})
+_LATER_PROVIDERS = frozenset(
+    {"azure", "anthropic", "gemini", "vertex", "bedrock", "cohere", "mistral", "ollama", "quickthorn"}
+)
+
+KEYLESS = frozenset({"scripted", "local"})
+"""The providers that are asked without a key."""
+
+Provider = Annotated[str, OneOf("provider", PROVIDERS, _LATER_PROVIDERS)]
+Capability = Annotated[str, OneOf("capability", CAPABILITIES)]
+Region = Annotated[str, OneOf("region", REGIONS)]
+DataPolicy = Annotated[str, OneOf("data policy", DATA_POLICIES)]
+NO_KEYS = Never(
+    "a key itself must not stand in this file, which is copied, shown and logged", "use api_key_env or api_key_file"
+)
+
+
+class Price(Strict):
+    """What a backend costs, in USD per million tokens."""
+
+    input: Money
+    """USD per million input tokens."""
+    output: Money
+    """USD per million output tokens, reasoning included."""
+    cache_read: Money | None = None
+    """USD per million input tokens read from the provider's cache; default: the input price."""
+    cache_write: Money | None = None
+    """USD per million input tokens written to the provider's cache; default: the input price."""
+    units: dict[Name, Money] = Field(default_factory=dict)
+    """USD each, for whatever is counted by the piece: `web_search: 0.01`."""
+
+
+class Limits(Strict):
+    """How much a backend may be asked at once and per minute."""
+
+    in_flight: Annotated[int, Field(ge=1)] | None = None
+    """Calls at once."""
+    rpm: Annotated[int, Field(ge=1)] | None = None
+    """Requests per minute."""
+    tpm: Annotated[int, Field(ge=1)] | None = None
+    """Tokens per minute."""
+
+
+class Timeouts(Strict):
+    """How long to wait for a backend."""
+
+    connect: PositiveDuration | None = None
+    """To connect; default 2s."""
+    first_token: PositiveDuration | None = None
+    """From the start of an attempt to its first content; default 10s."""
+    idle: PositiveDuration | None = None
+    """Between two pieces of a stream; default 15s."""
+    total: PositiveDuration | None = None
+    """For an attempt until it commits, and for a unary attempt whole; default 120s."""
+
+
+class Breaker(Strict):
+    """When a backend is left alone, and how it comes back."""
+
+    consecutive: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Failures in a row that open the circuit; default 5."""
+    open: PositiveDuration | None = None
+    """How long an open circuit lets nothing through; default 5s."""
+    probes: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Calls let through at once while half-open; default 1."""
+    successes: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Probes that must succeed to close the circuit; default 3."""
+    window: Annotated[PositiveDuration | None, Later()] = None
+    """The time over which rates are counted.  Not available in this version."""
+    min_calls: Annotated[Annotated[int, Field(ge=1)] | None, Later()] = None
+    """Calls in the window before rates count.  Not available in this version."""
+    failure_rate: Annotated[Share | None, Later()] = None
+    """The share of failures that opens the circuit.  Not available in this version."""
+    slow_first_token: Annotated[Duration | None, Later()] = None
+    """First content later than this is slow.  Not available in this version."""
+    slow_rate: Annotated[Share | None, Later()] = None
+    """The share of slow calls that opens the circuit.  Not available in this version."""
+
+
+class Backend(Strict):
+    """A target that can answer: a model behind a provider."""
+
+    name: Name
+    """Its name in routes, traces and metrics."""
+    provider: Provider
+    """The wire format it speaks; `openai` is also every compatible server, by `base_url`."""
+    model: Text | None = None
+    """The model's name at the provider."""
+    model_id: Text | None = None
+    """Backends with the same model_id are interchangeable; default: `model`."""
+    base_url: BaseUrl | None = None
+    """Where the provider listens; default https://api.openai.com/v1."""
+    path: UrlPath | None = None
+    """What follows base_url, for deployments that need another path; default: the provider's own."""
+    headers: Headers = Field(default_factory=dict)
+    """More request headers; never keys."""
+    api_key_env: Variable | None = None
+    """The environment variable that holds the key."""
+    api_key_file: Text | None = None
+    """The file that holds the key, from this file's folder."""
+    price: Price | None = None
+    """What it costs; left out, costs are unknown, not zero."""
+    context_window: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Tokens of prompt and answer together; left out, any length is tried."""
+    capabilities: Annotated[list[Capability], Field(min_length=1)] | None = None
+    """What it can do; default [text]."""
+    regions: Annotated[list[Region], Field(min_length=1)] | None = None
+    """Where it runs."""
+    data_policies: Annotated[list[DataPolicy], Field(min_length=1)] | None = None
+    """What is promised about its data."""
+    failure_domain: Text | None = None
+    """Backends that fail together share one; default: the host of base_url, or else the provider."""
+    params: JsonObject = Field(default_factory=dict)
+    """Defaults for what a request leaves open, in the provider's own terms: `temperature: 0.2`."""
+    retires: Day | None = None
+    """The day the provider turns the model off; `check` warns in time."""
+    timeouts: Timeouts = Timeouts()
+    """How long to wait."""
+    breaker: Breaker = Breaker()
+    """When to leave it alone."""
+    limits: Annotated[Limits | None, Later()] = None
+    """How much to ask at once and per minute.  Not available in this version."""
+    api_key: Annotated[Any, NO_KEYS] = None
+    """Never written here: see api_key_env and api_key_file."""
+
+    script: Annotated[list[JsonObject], Field(min_length=1)] | None = None
+    """Of provider `scripted`: the steps it plays, one mapping each."""
+    model_path: Text | None = None
+    """Of provider `local`: another GGUF file, from this file's folder."""
+    context: Annotated[int, Field(ge=256, le=1_048_576)] | None = None
+    """Of provider `local`: tokens of prompt and answer each call has room for; default 4096."""
+    parallel: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Of provider `local`: calls answered at once."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Of provider `local`: processor threads."""

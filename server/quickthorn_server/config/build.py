@@ -1,0 +1,118 @@
+"""Make the catalogue of parts that are known to be sound."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from quickthorn_server.config import defaults
+from quickthorn_server.config.backend import Backend
+from quickthorn_server.config.errors import Location
+from quickthorn_server.config.form import Parts
+from quickthorn_server.config.references import References
+from quickthorn_server.config.root import Caller, Tls
+from quickthorn_server.config.route import Hedge, Route
+from quickthorn_server.core import catalogue
+from quickthorn_server.core.secret import Secret
+from quickthorn_server.core.usage import Price
+
+_VERSION_DIGITS = 12
+_CAPABILITIES = ("text",)
+
+
+def built(root: Any, parts: Parts, keys: Mapping[Location, Secret], references: References) -> catalogue.Catalogue:
+    """Return the catalogue; *keys* are those that were found, by their owner's location."""
+    backends = [_backend(part, keys.get(("backends", index)), references) for index, part in parts.backends.items()]
+    routes = [_route(part) for part in parts.routes.values()]
+    return catalogue.Catalogue(
+        backends=MappingProxyType({backend.name: backend for backend in backends}),
+        routes=MappingProxyType({route.name: route for route in routes}),
+        version=version(root),
+        server=_server(parts, keys, references),
+    )
+
+
+def version(root: Any) -> str:
+    """Return 12 hex digits of SHA-256 of the content as parsed: keys sorted, no comments, no secrets.
+
+    The order of keys in a mapping does not count, the order of a list does, and numbers count as they are written.
+    """
+    canonical = json.dumps(root, sort_keys=True, separators=(",", ":"), default=lambda number: {"number": str(number)})
+    return hashlib.sha256(canonical.encode()).hexdigest()[:_VERSION_DIGITS]
+
+
+def _server(parts: Parts, keys: Mapping[Location, Secret], references: References) -> catalogue.ServerRule:
+    callers = tuple(_caller(part, keys["callers", index]) for index, part in parts.callers.items())
+    tls = _tls(parts.server.tls, references) if parts.server.tls else None
+    return replace(defaults.server_rule(parts.server), tls=tls, callers=callers)
+
+
+def _tls(tls: Tls, references: References) -> catalogue.Tls:
+    return catalogue.Tls(**{key: str(references.path(written)) for key, written in tls.given().items()})
+
+
+def _caller(caller: Caller, key: Secret) -> catalogue.Caller:
+    return catalogue.Caller(caller.name, key, frozenset(caller.routes or ()))
+
+
+def _backend(backend: Backend, key: Secret | None, references: References) -> catalogue.Backend:
+    model = defaults.model(backend)
+    return catalogue.Backend(
+        name=backend.name,
+        provider=backend.provider,
+        model=model,
+        model_id=backend.model_id or model,
+        base_url=defaults.base_url(backend),
+        path=backend.path or "",
+        headers=MappingProxyType(backend.headers),
+        api_key=key,
+        price=_price(backend),
+        context_window=defaults.context_window(backend),
+        capabilities=frozenset(backend.capabilities or _CAPABILITIES),
+        regions=frozenset(backend.regions or ()),
+        data_policies=frozenset(backend.data_policies or ()),
+        failure_domain=defaults.failure_domain(backend),
+        params=MappingProxyType(backend.params),
+        retires=backend.retires,
+        timeouts=defaults.timeouts_rule(backend),
+        breaker=defaults.breaker_rule(backend),
+        options=MappingProxyType(_options(backend, references)),
+    )
+
+
+def _price(backend: Backend) -> Price | None:
+    price = backend.price
+    if price is None:
+        return None
+    return Price(price.input, price.output, price.cache_read, price.cache_write, MappingProxyType(price.units))
+
+
+def _options(backend: Backend, references: References) -> dict[str, Any]:
+    """Return the provider's own settings, as far as they are given."""
+    options: dict[str, Any] = {
+        key: value for key, value in backend.given().items() if key in {"script", "parallel", "threads"}
+    }
+    if backend.provider == "local":
+        options["context"] = defaults.context(backend)
+    if backend.model_path is not None:
+        options["model_path"] = str(references.path(backend.model_path))
+    return options
+
+
+def _route(route: Route) -> catalogue.Route:
+    return catalogue.Route(
+        name=route.name,
+        entries=tuple(catalogue.Entry(entry.backend, entry.weight, entry.group) for entry in route.backends),
+        strategy=catalogue.Strategy(route.strategy),
+        hedge=_hedge(route.hedge) if route.hedge else None,
+        retry=defaults.retry_rule(route),
+        upstream=catalogue.Upstream(route.upstream),
+    )
+
+
+def _hedge(hedge: Hedge) -> catalogue.HedgeRule:
+    return catalogue.HedgeRule(hedge.delay.seconds, hedge.delay.percentile, hedge.max_parallel)

@@ -1,0 +1,59 @@
+"""Point out what is allowed and yet hardly meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from quickthorn_server.core.catalogue import Catalogue, Route, ServerRule
+
+_NEAR = 30  # days
+
+
+def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:
+    """Return one line for each doubtful thing in *catalogue*; *today* decides what retires soon."""
+    return (
+        *_retiring(catalogue, today),
+        *_unused(catalogue),
+        *_hedging_in_one_domain(catalogue),
+        *_exposed(catalogue.server),
+    )
+
+
+def _retiring(catalogue: Catalogue, today: date) -> Iterator[str]:
+    for backend in catalogue.backends.values():
+        if backend.retires is None or (left := (backend.retires - today).days) > _NEAR:
+            continue
+        when = f"retired on {backend.retires}" if left < 0 else f"retires on {backend.retires}, in {left} days"
+        yield f'backend "{backend.name}" {when}: move its routes to another model'
+
+
+def _unused(catalogue: Catalogue) -> Iterator[str]:
+    used = {entry.backend for route in catalogue.routes.values() for entry in route.entries}
+    for name in catalogue.backends:
+        if name not in used:
+            yield f'backend "{name}" is in no route: nobody can reach it'
+
+
+def _hedging_in_one_domain(catalogue: Catalogue) -> Iterator[str]:
+    for route in catalogue.routes.values():
+        domains = _domains(catalogue, route)
+        if route.hedge is not None and len(domains) == 1:
+            yield (
+                f'route "{route.name}" hedges inside one failure domain ("{domains.pop()}"): '
+                "what slows one backend slows the others; add one from elsewhere"
+            )
+
+
+def _domains(catalogue: Catalogue, route: Route) -> set[str]:
+    return {catalogue.backends[entry.backend].failure_domain for entry in route.entries}
+
+
+def _exposed(server: ServerRule) -> Iterator[str]:
+    host = server.listen.rpartition(":")[0]
+    if server.listen.startswith("unix:") or host in {"localhost", "[::1]"} or host.startswith("127."):
+        return
+    if not server.callers and (server.tls is None or not server.tls.client_ca_file):
+        yield f"server.listen {server.listen} is open to the network without callers: anybody may spend your keys"
+    elif server.callers and server.tls is None:
+        yield f"server.listen {server.listen} is open to the network without tls: callers' keys travel in the clear"

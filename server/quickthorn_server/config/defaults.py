@@ -1,0 +1,76 @@
+"""What a key that is left out means."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from quickthorn_server.config.backend import Backend
+from quickthorn_server.config.root import Server
+from quickthorn_server.config.route import Route
+from quickthorn_server.core.catalogue import BreakerRule, RetryRule, ServerRule, Timeouts
+
+OPENAI_URL = "https://api.openai.com/v1"
+LOCAL_MODEL = "smollm2-135m-instruct"
+LOCAL_CONTEXT = 4096
+
+
+def timeouts_rule(backend: Backend) -> Timeouts:
+    """Return the timeouts, in seconds."""
+    return Timeouts(**backend.timeouts.given())
+
+
+def breaker_rule(backend: Backend) -> BreakerRule:
+    """Return when the circuit opens and closes."""
+    given = backend.breaker.given()
+    if "open" in given:
+        given["open_for"] = given.pop("open")
+    return BreakerRule(**given)
+
+
+def retry_rule(route: Route) -> RetryRule:
+    """Return how often to try, and after what."""
+    given = route.retry.given()
+    if "on" in given:
+        given["on"] = frozenset(given["on"])
+    return RetryRule(**given)
+
+
+def server_rule(server: Server) -> ServerRule:
+    """Return the listener's rule, without its files and callers."""
+    given = {key: value for key, value in server.given().items() if key in {"listen", "max_in_flight"}}
+    return ServerRule(**given, **{f"drain_{key}": value for key, value in server.drain.given().items()})
+
+
+def base_url(backend: Backend) -> str:
+    """Return where the provider listens, "" where nothing does."""
+    return backend.base_url or (OPENAI_URL if backend.provider == "openai" else "")
+
+
+def model(backend: Backend) -> str:
+    """Return the model's name at the provider."""
+    if backend.model is not None:
+        return backend.model
+    if backend.provider == "local":
+        return _file_stem(backend.model_path) if backend.model_path else LOCAL_MODEL
+    return backend.provider
+
+
+def failure_domain(backend: Backend) -> str:
+    """Return what the backend fails together with: the host it lives on, or the provider's own machinery."""
+    return backend.failure_domain or urlsplit(base_url(backend)).hostname or backend.provider
+
+
+def context(backend: Backend) -> int:
+    """Return how many tokens of prompt and answer each call to a local model has room for."""
+    return backend.context or backend.context_window or LOCAL_CONTEXT
+
+
+def context_window(backend: Backend) -> int | None:
+    """Return how many tokens fit, None = unknown."""
+    if backend.provider == "local" and backend.context_window is None:
+        return context(backend)
+    return backend.context_window
+
+
+def _file_stem(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".gguf")

@@ -1,0 +1,151 @@
+"""Times, shares, money, percentiles and dates as operators write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from quickthorn_server.config.errors import shown
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m)")
+_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60)}
+_LONGEST = 24 * 60 * 60
+_SHARE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)%")
+_WHOLE = 100
+_PERCENTILE = re.compile(r"p([0-9]{1,3})")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Nine decimals and six figures keep every product with a token count inside the 28 digits of decimal arithmetic.
+_DEAREST, _FINEST = 100_000, -9
+
+
+def refuse(message: str, hint: str = "", *, at_key: bool = False) -> NoReturn:
+    """Fail a validation in our own words; *at_key* = the key is wrong, whatever its value."""
+    raise PydanticCustomError("quickthorn", "{message}", {"message": message, "hint": hint, "at_key": at_key})
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A hedging delay: *seconds*, or a *percentile* (0..1) of first-content times; exactly one is set."""
+
+    seconds: float | None = None
+    percentile: float | None = None
+
+
+def _duration(value: Any) -> float:
+    """Return seconds."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        refuse("a duration needs its unit", _with_unit(value))
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        negative = isinstance(value, str) and value.startswith("-")
+        refuse(
+            "a duration cannot be negative" if negative else f"{shown(value)} is no duration",
+            "write it like 300ms, 1.5s or 2m",
+        )
+    seconds = Decimal(match[1]) * _SECONDS[match[2]]
+    if seconds > _LONGEST:
+        refuse(f"{value} is longer than a day", "write a shorter one")
+    return float(seconds)
+
+
+def _with_unit(number: int | Decimal) -> str:
+    sensible = Decimal(number).is_finite() and number >= 0
+    return f"write {shown(number)}s, or {shown(number)}ms" if sensible else "write it like 300ms, 1.5s or 2m"
+
+
+def _positive_duration(value: Any) -> float:
+    return _duration(value) or refuse("a duration of 0 would never let anything through", "write it like 300ms or 2s")
+
+
+def _share(value: Any) -> float:
+    """Return a fraction: 0.05 for `5%`."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        refuse("a share needs its percent sign", f"write {shown(value)}%")
+    match = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        refuse(f"{shown(value)} is no share", "write it like 5%")
+    if Decimal(match[1]) > _WHOLE:
+        refuse(f"{value} is more than all", "write at most 100%")
+    return float(Decimal(match[1]) / _WHOLE)
+
+
+def _money(value: Any) -> Decimal:
+    """Return USD, exactly as written."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        refuse(f"{shown(value)} is no price", "write a plain number of USD, like 0.25")
+    price = Decimal(value)
+    if not price.is_finite() or price < 0:
+        refuse("a price must be a number of USD, 0 or more", "write it like 0.25")
+    if price > _DEAREST:
+        refuse(f"more than {_DEAREST} USD is surely a slip", "prices are in USD per million tokens")
+    if int(price.as_tuple().exponent) < _FINEST:
+        refuse(f"a price has at most {-_FINEST} decimals", "round it")
+    return price
+
+
+def _percentile(value: Any) -> float:
+    """Return a fraction: 0.95 for `p95`."""
+    match = _PERCENTILE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        refuse(f"{shown(value)} is no percentile", "write it like p95")
+    if not 1 <= int(match[1]) < _WHOLE:
+        refuse(f"{value} is no percentile", "write one from p1 to p99")
+    return int(match[1]) / _WHOLE
+
+
+def _delay(value: Any) -> Delay:
+    if value == "auto":
+        refuse('"auto" is understood but not available in this version', "write a time like 300ms, or p95")
+    if isinstance(value, str) and value.startswith("p"):
+        return Delay(percentile=_percentile(value))
+    return Delay(seconds=_duration(value))
+
+
+def _date(value: Any) -> date:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        refuse(f"{shown(value)} is no date", "write it like 2027-03-01")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        refuse(f"{value} is not in the calendar", "write a day that exists")
+
+
+_TIME_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m)$"
+_ANY_TIME = WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN, "examples": ["300ms", "2s", "1m"]})
+
+Duration = Annotated[float, BeforeValidator(_duration), _ANY_TIME]
+"""Seconds, 0 allowed."""
+
+PositiveDuration = Annotated[float, BeforeValidator(_positive_duration), _ANY_TIME]
+"""Seconds, more than 0."""
+
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$", "examples": ["5%"]}),
+]
+"""A fraction, 0..1."""
+
+Money = Annotated[Decimal, BeforeValidator(_money), WithJsonSchema({"type": "number", "minimum": 0})]
+"""USD, exactly as written."""
+
+Percentile = Annotated[
+    float, BeforeValidator(_percentile), WithJsonSchema({"type": "string", "pattern": "^p[1-9][0-9]?$"})
+]
+"""A fraction, 0.01..0.99."""
+
+HedgeDelay = Annotated[
+    Delay,
+    BeforeValidator(_delay),
+    WithJsonSchema({"type": "string", "pattern": rf"{_TIME_PATTERN}|^p[1-9][0-9]?$", "examples": ["300ms", "p95"]}),
+]
+"""A time or a percentile."""
+
+Day = Annotated[date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]
+"""A date of the calendar."""

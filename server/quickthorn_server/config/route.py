@@ -1,0 +1,123 @@
+"""The form of `routes`: the names callers ask for, and who may answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from quickthorn_server.config.errors import shown
+from quickthorn_server.config.kinds import HedgeDelay, Percentile, Share, refuse
+from quickthorn_server.config.strict import Strict
+from quickthorn_server.config.words import Later, Name, OneOf, nearest
+from quickthorn_server.core.catalogue import Strategy, Upstream
+
+RETRY_WORDS = frozenset({"timeout", "connect"})
+_FAULTS = range(400, 600)
+_MOST = 1_000_000
+
+
+def _cause(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value not in _FAULTS:
+            refuse(f"{value} is no HTTP status of a fault", "write one from 400 to 599")
+    elif not isinstance(value, str):
+        refuse(f"{shown(value)} is nothing to retry on", "write an HTTP status like 503, or timeout, or connect")
+    elif value not in RETRY_WORDS:
+        refuse(f"unknown cause {shown(value)}", nearest(value, RETRY_WORDS))
+    return value
+
+
+Cause = Annotated[
+    int | str,
+    BeforeValidator(_cause),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 400, "maximum": 599}, {"enum": sorted(RETRY_WORDS)}]},
+    ),
+]
+
+
+class Entry(Strict):
+    """A backend's place in a route; its bare name is enough."""
+
+    backend: Name
+    """The name of a backend."""
+    weight: Annotated[int, Field(ge=0, le=_MOST)] = 1
+    """Its share of turns among the weights of its group; 0 = none; default 1."""
+    group: Annotated[int, Field(ge=0, le=_MOST)] = 0
+    """Lower groups are asked first; default 0."""
+    tier: Annotated[Any, Later()] = None
+    """The provider's service tier.  Not available in this version."""
+    fallback_on: Annotated[Any, Later()] = None
+    """What else this backend stands in for.  Not available in this version."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"backend": value}
+        if not isinstance(value, dict):
+            refuse(f"{shown(value)} is no backend", "write its name, or {backend: its name, weight: 2}")
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [{"type": "string"}, mapping]}
+
+
+class Hedge(Strict):
+    """When to start another lane while one is silent."""
+
+    delay: HedgeDelay
+    """How long to wait for first content: a time like 300ms, or a percentile like p95 of the backend's own times."""
+    max_parallel: Annotated[int, Field(ge=2, le=100)] = 2
+    """Lanes running at once, at most; default 2."""
+    target: Annotated[Percentile | None, Later()] = None
+    """The percentile to hold.  Not available in this version."""
+
+
+class Budget(Strict):
+    """How much hedges and retries may add."""
+
+    hedges: Share | None = None
+    """Hedges, as a share of calls."""
+    retries: Share | None = None
+    """Retries, as a share of calls."""
+    burst: Annotated[int, Field(ge=1)] | None = None
+    """How many may come at once."""
+
+
+class Retry(Strict):
+    """How often to try, and after what."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Lanes of one call, all together: the first, hedges, failovers and retries; default 3."""
+    on: list[Cause] | None = None
+    """What the same backend may be asked again after; [] = nothing.
+
+    Default [429, 500, 502, 503, 504, 529, timeout, connect].
+    """
+
+
+class Route(Strict):
+    """A name callers ask for, and the backends that may answer it."""
+
+    name: Name
+    """Its name; a request that names none gets `default`, or else the first route."""
+    backends: Annotated[list[Entry], Field(min_length=1)]
+    """Who may answer, in this order."""
+    strategy: Annotated[str, OneOf("strategy", frozenset(item.value for item in Strategy))] = "priority"
+    """`priority`: in order of group and place.  `weighted`: turns by weight inside a group.  Default priority."""
+    hedge: Hedge | None = None
+    """When to start another lane; left out = never."""
+    budget: Annotated[Budget | None, Later()] = None
+    """How much hedges and retries may add.  Not available in this version."""
+    retry: Retry = Retry()
+    """How often to try, and after what."""
+    on_break: Annotated[str, OneOf("on_break", frozenset({"fail"}), frozenset({"continue"}))] = "fail"
+    """What to do when an answer breaks after its first piece; default fail."""
+    upstream: Annotated[str, OneOf("upstream", frozenset(item.value for item in Upstream))] = "auto"
+    """Whether unary calls stream upstream: `auto` = whole only where there is one candidate; default auto."""

@@ -1,0 +1,199 @@
+"""Find what is well formed and yet makes no sense: contradictions inside a part, and between parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from quickthorn_server.config.backend import Backend
+from quickthorn_server.config.defaults import LOCAL_MODEL, OPENAI_URL, retry_rule, timeouts_rule
+from quickthorn_server.config.errors import Finding, Location, is_key
+from quickthorn_server.config.form import Parts
+from quickthorn_server.config.root import Caller
+from quickthorn_server.config.route import Hedge, Route
+from quickthorn_server.config.words import nearest
+
+_WIRE_KEYS = frozenset({"base_url", "path", "headers", "api_key_env", "api_key_file"})
+_LOCAL_KEYS = frozenset({"model_path", "context", "parallel", "threads"})
+_KEYS_OF = {"openai": _WIRE_KEYS, "scripted": frozenset({"script"}), "local": _LOCAL_KEYS}
+_KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
+
+
+def contradictions(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
+    """Yield every contradiction among the sound *parts*; *root* also names the parts that are not sound."""
+    backends, routes = _complete_names(root, "backends"), _complete_names(root, "routes")
+    for section in ("callers", "backends", "routes"):
+        yield from _twice(section, _names(root, section))
+    for index, backend in parts.backends.items():
+        yield from _within(("backends", index), backend, _BACKEND_RULES)
+    for index, route in parts.routes.items():
+        yield from _within(("routes", index), route, _ROUTE_RULES)
+        yield from _unknown_backends(("routes", index), route, backends) if backends else ()
+    for index, caller in parts.callers.items():
+        yield from _within(("callers", index), caller, _CALLER_RULES)
+        yield from _unknown_routes(("callers", index), caller, routes) if routes else ()
+    yield from _nobody_may_call(root, parts)
+
+
+def _names(root: Mapping[str, Any], section: str) -> dict[int, str]:
+    items = root.get(section)
+    named = enumerate(items) if isinstance(items, list) else ()
+    found = {index: item.get("name") for index, item in named if isinstance(item, dict)}
+    return {index: name for index, name in found.items() if isinstance(name, str)}
+
+
+def _complete_names(root: Mapping[str, Any], section: str) -> frozenset[str]:
+    """Return all names of a section; none where one is missing, for then nobody knows what it would be."""
+    names, items = _names(root, section), root.get(section)
+    return frozenset(names.values()) if isinstance(items, list) and len(names) == len(items) else frozenset()
+
+
+def _within(start: Location, part: Any, rules: Iterable[Callable[[Any], Iterator[Finding]]]) -> Iterator[Finding]:
+    for rule in rules:
+        for finding in rule(part):
+            yield Finding(start + finding.location, finding.message, finding.hint, finding.at_key)
+
+
+def _twice(section: str, names: Mapping[int, str]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, name in names.items():
+        if name in first:
+            earlier = f"{section}[{first[name]}]"
+            yield Finding((section, index, "name"), f"{earlier} has this name too", "give each its own")
+        first.setdefault(name, index)
+
+
+def _foreign_keys(backend: Backend) -> Iterator[Finding]:
+    for provider, keys in _KEYS_OF.items():
+        for key in sorted(keys & backend.model_fields_set) if provider != backend.provider else ():
+            message = f'"{key}" means nothing to provider "{backend.provider}"'
+            yield Finding((key,), message, "remove it", at_key=True)
+
+
+def _both_keys(part: Backend | Caller) -> Iterator[Finding]:
+    if part.api_key_env is not None and part.api_key_file is not None:
+        yield Finding(("api_key_file",), "api_key_env is given too", "keep one of the two", at_key=True)
+
+
+def _no_key(backend: Backend) -> Iterator[Finding]:
+    missing = backend.api_key_env is None and backend.api_key_file is None
+    if backend.provider == "openai" and missing and backend.base_url in {None, OPENAI_URL}:
+        yield Finding((), f"{OPENAI_URL} needs a key", "write api_key_env: OPENAI_API_KEY, or api_key_file: its path")
+
+
+def _keys_in_headers(backend: Backend) -> Iterator[Finding]:
+    for name, text in backend.headers.items():
+        if name.lower() in _KEY_HEADERS or is_key(text):
+            yield Finding(("headers", name), "a header here must not carry a key", "use api_key_env", at_key=True)
+
+
+def _model(backend: Backend) -> Iterator[Finding]:
+    if backend.provider == "openai" and backend.model is None:
+        yield Finding((), 'the key "model" is missing', "write the model's name at the provider: model: gpt-5-mini")
+    if backend.provider == "local" and backend.model not in {None, LOCAL_MODEL} and backend.model_path is None:
+        hint = f"write {LOCAL_MODEL}, or give its GGUF file as model_path"
+        yield Finding(("model",), "the local provider does not have this model", hint)
+
+
+def _narrow_context(backend: Backend) -> Iterator[Finding]:
+    window, context = backend.context_window, backend.context
+    if backend.provider == "local" and window is not None and context is not None and window > context:
+        yield Finding(
+            ("context_window",), f"context gives each call {context} tokens only", "raise context, or remove it"
+        )
+
+
+def _no_script(backend: Backend) -> Iterator[Finding]:
+    if backend.provider == "scripted" and backend.script is None:
+        yield Finding((), 'provider "scripted" has nothing to say', "write its steps under script:")
+
+
+def _short_total(backend: Backend) -> Iterator[Finding]:
+    rule, given = timeouts_rule(backend), backend.timeouts.model_fields_set
+    if rule.total < rule.first_token:
+        limit = f"first_token ({rule.first_token:g}s{'' if 'first_token' in given else ' by default'})"
+        total = f"total ({rule.total:g}s{'' if 'total' in given else ' by default'})"
+        yield Finding(("timeouts", "total"), f"{total} ends before {limit}", "write both, total the longer")
+
+
+def _repeated_backends(route: Route) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, entry in enumerate(route.backends):
+        if entry.backend in seen:
+            yield Finding(("backends", index), f'"{entry.backend}" is in this route twice', "give it more weight")
+        seen.add(entry.backend)
+
+
+def _no_weight(route: Route) -> Iterator[Finding]:
+    if not any(entry.weight for entry in route.backends):
+        yield Finding(("backends",), "every weight is 0, so nobody would be asked", "give one a weight of 1")
+
+
+def _hedging(route: Route) -> Iterator[Finding]:
+    if route.hedge is None:
+        return
+    if len(route.backends) == 1:
+        hint = 'add a backend to the route, or remove "hedge"'
+        yield Finding(("hedge",), "hedging needs a second backend", hint, at_key=True)
+    else:
+        yield from _too_parallel(route, route.hedge)
+
+
+def _too_parallel(route: Route, hedge: Hedge) -> Iterator[Finding]:
+    location = ("hedge", "max_parallel")
+    if hedge.max_parallel > len(route.backends):
+        message = f"{hedge.max_parallel} lanes, and the route has {len(route.backends)} backends"
+        yield Finding(location, message, f"write at most {len(route.backends)}")
+    attempts = retry_rule(route).attempts
+    if hedge.max_parallel > attempts:
+        message = f"{hedge.max_parallel} lanes, and retry.attempts allows {attempts} in a whole call"
+        yield Finding(location, message, f"write attempts: {hedge.max_parallel} or more under retry")
+
+
+def _unknown_backends(start: Location, route: Route, names: frozenset[str]) -> Iterator[Finding]:
+    for index, entry in enumerate(route.backends):
+        if entry.backend not in names:
+            location = (*start, "backends", index, "backend")
+            yield Finding(location, f'no backend is named "{entry.backend}"', nearest(entry.backend, names))
+
+
+def _no_caller_key(caller: Caller) -> Iterator[Finding]:
+    if caller.api_key_env is None and caller.api_key_file is None:
+        yield Finding((), "a caller is known by its key", "write api_key_env: its variable, or api_key_file: its path")
+
+
+def _unknown_routes(start: Location, caller: Caller, names: frozenset[str]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, route in enumerate(caller.routes or ()):
+        location = (*start, "routes", index)
+        if route not in names:
+            yield Finding(location, f'no route is named "{route}"', nearest(route, names))
+        elif route in seen:
+            yield Finding(location, f'"{route}" is in this list twice', "keep one")
+        seen.add(route)
+
+
+def _nobody_may_call(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
+    callers = root.get("callers")
+    # A caller of unsound form may be the one that is allowed to.
+    if not isinstance(callers, list) or len(parts.callers) != len(callers) or not callers:
+        return
+    allowed = [caller.routes for caller in parts.callers.values()]
+    for index, name in _names(root, "routes").items():
+        if not any(names is None or name in names for names in allowed):
+            hint = "add it to the routes of one, or remove the route"
+            yield Finding(("routes", index, "name"), f'no caller may use the route "{name}"', hint)
+
+
+_BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
+    _foreign_keys,
+    _both_keys,
+    _no_key,
+    _keys_in_headers,
+    _model,
+    _narrow_context,
+    _no_script,
+    _short_total,
+)
+_ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (_repeated_backends, _no_weight, _hedging)
+_CALLER_RULES: tuple[Callable[[Caller], Iterator[Finding]], ...] = (_both_keys, _no_caller_key)

@@ -1,0 +1,72 @@
+"""What is allowed and yet hardly meant is pointed out."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from quickthorn_server.config import parse, warnings
+
+TODAY = date(2026, 6, 1)
+
+
+def warned(text: str) -> tuple[str, ...]:
+    return warnings(parse(text, "q.yaml", {"WEB": "web-key"}), TODAY)
+
+
+def retiring(day: str) -> tuple[str, ...]:
+    return warned(f"backends: [{{name: a, provider: local, retires: {day}}}]\nroutes: [{{name: r, backends: [a]}}]")
+
+
+def test_a_model_near_its_end_is_pointed_out() -> None:
+    """From 30 days before a model retires, and after, a warning says so."""
+    assert retiring("2026-07-02") == ()
+    assert retiring("2026-07-01") == (
+        'backend "a" retires on 2026-07-01, in 30 days: move its routes to another model',
+    )
+    assert retiring("2026-06-01") == ('backend "a" retires on 2026-06-01, in 0 days: move its routes to another model',)
+    assert retiring("2026-05-31") == ('backend "a" retired on 2026-05-31: move its routes to another model',)
+
+
+def test_a_backend_that_no_route_uses_is_pointed_out() -> None:
+    """Money may be meant for it and never reach it."""
+    text = "backends: [{name: a, provider: local}, {name: b, provider: local}]\nroutes: [{name: r, backends: [a]}]"
+    assert warned(text) == ('backend "b" is in no route: nobody can reach it',)
+
+
+def test_hedging_inside_one_failure_domain_is_pointed_out() -> None:
+    """Two backends of one host slow down together; two hosts do not."""
+    text = (
+        "backends:\n"
+        "  - {name: a, provider: openai, model: m, base_url: http://one/v1}\n"
+        "  - {name: b, provider: openai, model: n, base_url: http://one/v2}\n"
+        "routes: [{name: r, backends: [a, b], hedge: {delay: 1s}}]"
+    )
+    assert warned(text) == (
+        (
+            'route "r" hedges inside one failure domain ("one"): '
+            "what slows one backend slows the others; add one from elsewhere"
+        ),
+    )
+    assert warned(text.replace("one/v2", "two/v2")) == ()
+    assert warned(text.replace(", hedge: {delay: 1s}", "")) == ()
+
+
+@pytest.mark.parametrize(
+    ("top", "expected"),
+    [
+        ("server: {listen: 127.0.0.1:0}", ""),
+        ("server: {listen: localhost:0}", ""),
+        ("server: {listen: 'unix:/q'}", ""),
+        ("server: {listen: 0.0.0.0:0}", "without callers: anybody may spend your keys"),
+        (
+            "server: {listen: 0.0.0.0:0}\ncallers: [{name: web, api_key_env: WEB}]",
+            "without tls: callers' keys travel in the clear",
+        ),
+    ],
+)
+def test_an_open_listener_is_pointed_out(top: str, expected: str) -> None:
+    """Open to the network without callers, or with callers and without tls."""
+    said = warned(f"{top}\nbackends: [{{name: a, provider: local}}]\nroutes: [{{name: r, backends: [a]}}]")
+    assert said == ((f"server.listen 0.0.0.0:0 is open to the network {expected}",) if expected else ())

@@ -1,0 +1,247 @@
+"""What a configuration that can be used comes to."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from quickthorn_server.config import default_catalogue, load, parse, starter
+from quickthorn_server.core.catalogue import (
+    Backend,
+    BreakerRule,
+    Catalogue,
+    Entry,
+    HedgeRule,
+    RetryRule,
+    ServerRule,
+    Strategy,
+    Timeouts,
+    Upstream,
+)
+from quickthorn_server.core.usage import Price
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
+
+WHOLE = """
+server: {listen: "[::1]:0", max_in_flight: 7, drain: {quiet: 0s, grace: 1.5m}}
+backends:
+  - name: fast
+    provider: openai
+    model: gpt-5-mini
+    model_id: mini
+    base_url: https://api.example.com/v1/
+    path: /deployments/mini?version=3
+    headers: {x-team: blue}
+    api_key_env: KEY
+    price: {input: 0.25, output: 2.00, cache_read: 0.025, cache_write: 0, units: {web_search: 0.01}}
+    context_window: 400000
+    capabilities: [text, vision]
+    regions: [us]
+    data_policies: [zdr, no_training]
+    failure_domain: example
+    params: {temperature: 0.2, seed: 7, stop: [on, ~, 2027-01-01], logit_bias: {50256: -100}}
+    retires: 2027-03-01
+    timeouts: {connect: 250ms, first_token: 2s, idle: 1.5s, total: 1m}
+    breaker: {consecutive: 2, open: 10s, probes: 3, successes: 4}
+  - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
+routes:
+  - name: default
+    backends: [fast, {backend: steady, weight: 2, group: 1}]
+    strategy: weighted
+    hedge: {delay: p95, max_parallel: 2}
+    retry: {attempts: 5, on: [503, timeout]}
+    on_break: fail
+    upstream: whole
+"""
+
+
+def small(backend: str, route: str = "", top: str = "") -> Catalogue:
+    return parse(
+        f"{top}\nbackends: [{{name: a, {backend}}}, {{name: b, provider: local}}]\n"
+        f"routes: [{{name: default, backends: [a, b], {route}}}]\n",
+        "q.yaml",
+        {"KEY": "sk-1"},
+    )
+
+
+def only(backend: str) -> Backend:
+    return small(backend).backends["a"]
+
+
+def test_every_key_arrives() -> None:
+    """A file that uses all keys gives exactly this backend, route and server."""
+    catalogue = parse(WHOLE, "q.yaml", {"KEY": "sk-1"})
+    fast = catalogue.backends["fast"]
+    assert fast.api_key is not None
+    assert fast.api_key.reveal() == "sk-1"
+    assert fast == Backend(
+        name="fast",
+        provider="openai",
+        model="gpt-5-mini",
+        model_id="mini",
+        base_url="https://api.example.com/v1",
+        path="/deployments/mini?version=3",
+        headers={"x-team": "blue"},
+        api_key=fast.api_key,
+        price=Price(
+            Decimal("0.25"), Decimal("2.00"), Decimal("0.025"), Decimal(0), units={"web_search": Decimal("0.01")}
+        ),
+        context_window=400_000,
+        capabilities=frozenset({"text", "vision"}),
+        regions=frozenset({"us"}),
+        data_policies=frozenset({"zdr", "no_training"}),
+        failure_domain="example",
+        params={"temperature": 0.2, "seed": 7, "stop": ["on", None, "2027-01-01"], "logit_bias": {"50256": -100}},
+        retires=date(2027, 3, 1),
+        timeouts=Timeouts(0.25, 2.0, 1.5, 60.0),
+        breaker=BreakerRule(2, 10.0, 3, 4),
+    )
+    (route,) = catalogue.routes.values()
+    assert route.entries == (Entry("fast"), Entry("steady", 2, 1))
+    assert (route.strategy, route.upstream) == (Strategy.WEIGHTED, Upstream.WHOLE)
+    assert route.hedge == HedgeRule(percentile=0.95, max_parallel=2)
+    assert route.retry == RetryRule(5, frozenset({503, "timeout"}))
+    assert catalogue.server == ServerRule("[::1]:0", max_in_flight=7, drain_quiet=0.0, drain_grace=90.0)
+
+
+def test_what_is_left_out_has_the_defaults_of_the_vocabulary() -> None:
+    """Times, breakers, retries and the listener come from core when the file says nothing."""
+    catalogue = small("provider: local")
+    backend, route = catalogue.backends["a"], catalogue.routes["default"]
+    assert (backend.timeouts, backend.breaker) == (Timeouts(), BreakerRule())
+    assert (route.retry, route.hedge, route.strategy) == (RetryRule(), None, Strategy.PRIORITY)
+    assert catalogue.server == ServerRule()
+    assert backend.capabilities == frozenset({"text"})
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        ("provider: local", ("smollm2-135m-instruct", "smollm2-135m-instruct", "", "local", 4096)),
+        ("provider: local, context: 2048", ("smollm2-135m-instruct", "smollm2-135m-instruct", "", "local", 2048)),
+        (
+            "provider: openai, model: m, api_key_env: KEY",
+            ("m", "m", "https://api.openai.com/v1", "api.openai.com", None),
+        ),
+        ("provider: openai, model: m, base_url: http://host:8000/v1", ("m", "m", "http://host:8000/v1", "host", None)),
+        ("provider: scripted, script: [{text: hi}]", ("scripted", "scripted", "", "scripted", None)),
+    ],
+)
+def test_defaults_of_a_backend(backend: str, expected: tuple[object, ...]) -> None:
+    """Model, interchangeability, address, failure domain and window follow from the provider and the address."""
+    a = only(backend)
+    assert (a.model, a.model_id, a.base_url, a.failure_domain, a.context_window) == expected
+
+
+def test_a_providers_own_settings_arrive_as_plain_values(tmp_path: Path) -> None:
+    """`script` is plain lists and dicts; the model file is found from the configuration's folder."""
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF...")
+    scripted = only("provider: scripted, script: [{text: hi, after: 0.5}, {fail: overloaded}]")
+    assert scripted.options == {"script": [{"text": "hi", "after": 0.5}, {"fail": "overloaded"}]}
+    assert type(scripted.options["script"][0]["after"]) is float
+    path = tmp_path / "q.yaml"
+    path.write_text(
+        "backends: [{name: a, provider: local, model_path: tiny.gguf, threads: 2, parallel: 3, context: 512}]\n"
+        "routes: [{name: default, backends: [a]}]"
+    )
+    local = load(path, {}).backends["a"]
+    assert local.options == {"model_path": str(tmp_path / "tiny.gguf"), "threads": 2, "parallel": 3, "context": 512}
+    assert local.model == "tiny"
+
+
+def test_a_price_never_passes_through_binary_floating_point() -> None:
+    """0.1 USD is 0.1 USD, down to the last nano-USD."""
+    backend = only("provider: local, price: {input: 0.1, output: 12345, units: {call: 0.000000001}}")
+    assert backend.price == Price(Decimal("0.1"), Decimal(12345), units={"call": Decimal("0.000000001")})
+
+
+def test_yaml_is_1_2_whatever_the_file_says() -> None:
+    """`on` stays a word, 1:30 is no number, 010 is ten, also under a %YAML 1.1 line that would have it otherwise."""
+    text = "backends: [{name: a, provider: local, params: {a: on, b: 1:30, c: 010, d: yes, e: 1_000, f: 0x1f}}]\n"
+    text += "routes: [{name: default, backends: [a], retry: {on: [503]}}]\n"
+    for start in ("", "%YAML 1.1\n---\n"):
+        catalogue = parse(start + text, "q.yaml", {})
+        assert catalogue.backends["a"].params == {"a": "on", "b": "1:30", "c": 10, "d": "yes", "e": "1_000", "f": 31}
+        assert catalogue.routes["default"].retry.on == frozenset({503})
+
+
+def test_anchors_aliases_and_merges_spare_repetition() -> None:
+    """`<<` adds what a mapping does not say itself; of two merged mappings the first counts."""
+    catalogue = parse(
+        "backends:\n"
+        "  - {name: a, provider: local, timeouts: &slow {idle: 30s, connect: 3s}}\n"
+        "  - {name: b, provider: local, timeouts: &slower {<<: *slow, idle: 40s}}\n"
+        "  - {name: c, provider: local, timeouts: {<<: [*slower, *slow], total: 9m}}\n"
+        "  - {name: d, provider: local, timeouts: *slow}\n"
+        "routes: [{name: default, backends: [a, b, c, d]}]\n",
+        "q.yaml",
+        {},
+    )
+    rules = [backend.timeouts for backend in catalogue.backends.values()]
+    assert [(rule.idle, rule.connect) for rule in rules] == [(30, 3), (40, 3), (40, 3), (30, 3)]
+    assert rules[2].total == 540
+
+
+@pytest.mark.parametrize(
+    ("delay", "expected"),
+    [("0s", (0.0, None)), ("300ms", (0.3, None)), ("p1", (None, 0.01)), ("p99", (None, 0.99)), ("2m", (120.0, None))],
+)
+def test_hedging_delays(delay: str, expected: tuple[float | None, float | None]) -> None:
+    """A delay is a time, 0 included, or a percentile."""
+    hedge = small("provider: local", f"hedge: {{delay: {delay}}}").routes["default"].hedge
+    assert hedge is not None
+    assert (hedge.delay, hedge.percentile) == expected
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "localhost:65535", "'[::]:50051'", "unix:/run/q.sock", "unix:q.sock"])
+def test_listeners(listen: str) -> None:
+    """Addresses of both families, any free port, and sockets are taken as they are written."""
+    assert small("provider: local", top=f"server: {{listen: {listen}}}").server.listen == listen.strip("'")
+
+
+def test_retrying_on_nothing_is_a_choice() -> None:
+    """`on: []` means that no backend is asked twice; it is no empty list by mistake."""
+    assert small("provider: local", "retry: {on: []}").routes["default"].retry == RetryRule(3, frozenset())
+
+
+def test_without_a_file_there_is_the_embedded_model() -> None:
+    """No file: route `default` on backend `local`, on the usual address, with no key."""
+    catalogue = default_catalogue({})
+    assert [*catalogue.backends] == ["local"]
+    assert catalogue.default_route == "default"
+    assert catalogue.server == ServerRule()
+
+
+def test_the_starter_is_valid_as_it_is_and_as_it_suggests() -> None:
+    """`quickthorn init` writes a file that works without any key, and works when its comments are opened."""
+    assert [*parse(starter(), "starter.yaml", {}).backends] == ["local"]
+    opened = re.sub(r"(?m)^( *)# (?= *(?:- )?(?:\{|[a-z_]+:))", r"\1", starter()).replace("[local] ", "[fast, own] ")
+    catalogue = parse(opened, "starter.yaml", {}, resolve_secrets=False)
+    assert [*catalogue.backends] == ["local", "fast", "own"]
+    assert catalogue.routes["default"].hedge == HedgeRule(delay=0.3)
+    assert catalogue.routes["default"].strategy is Strategy.WEIGHTED
+    assert catalogue.backends["own"].base_url == "http://10.0.0.7:8000/v1"
+    assert (catalogue.server.callers[0].name, catalogue.server.tls is not None) == ("web", True)
+
+
+def test_the_example_for_real_providers_is_valid() -> None:
+    """`examples/quickthorn.yaml` needs two keys and nothing else."""
+    catalogue = load(EXAMPLE, {"OPENAI_API_KEY": "sk-1", "GROQ_API_KEY": "gsk-2"})
+    assert [*catalogue.routes] == ["default", "bulk", "private"]
+
+
+def test_the_version_names_the_content() -> None:
+    """Same content, same version, whatever the order of keys, the comments and the secrets; else another one."""
+    first = "backends: [{name: a, provider: openai, model: m, api_key_env: KEY}]\nroutes: [{name: r, backends: [a]}]"
+    same = "# moved\nroutes:\n- backends: [a]\n  name: r\nbackends:\n"
+    same += "- {model: m, provider: openai, api_key_env: KEY, name: a}"
+    other = first.replace("model: m", "model: n")
+    versions = [parse(text, "q.yaml", {"KEY": key}).version for text in (first, same, other) for key in ("k1", "k2")]
+    assert versions == [versions[0]] * 4 + [versions[4]] * 2
+    assert versions[0] != versions[4]
+    assert len(versions[0]) == 12
+    assert parse(first, "q.yaml", {}, resolve_secrets=False).version == versions[0]
