@@ -21,7 +21,7 @@ from quickthorn import Client, text
 from quickthorn.v1.completion_pb2 import Completion
 from quickthorn.v1.trace_pb2 import LANE_CAUSE_FAILOVER, LANE_CAUSE_SILENCE, LANE_OUTCOME_FAILED, LANE_OUTCOME_LOST
 
-from quickthorn_server.cli.terminal import trace_table
+from quickthorn_server.cli.terminal import say, trace_table
 
 HERE = Path(__file__).parent
 START = 120.0  # seconds until the server must listen and both models must be loaded
@@ -55,7 +55,7 @@ class Server:
 
     def model_process(self, backend: str) -> int:
         """Return the process id of a backend's model."""
-        return int(self.last(rf"local backend={backend} ready .*pid=(\d+)"))
+        return int(self.last(rf"local model {backend}: ready \(process (\d+)\)"))
 
     def stop(self) -> None:
         """Ask it to drain, and wait."""
@@ -86,8 +86,8 @@ def throttled(process: int) -> Iterator[None]:
 
 def show(title: str, completion: Completion) -> None:
     """Print who served and why."""
-    print(f"\n{trace_table(completion)}")
-    print(f"-- {title}\n")
+    say(f"\n{trace_table(completion)}")
+    print(f"-- {title}\n", flush=True)
 
 
 def check(holds: bool, claim: str) -> None:
