@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import quickthorn_server.cli.environment  # noqa: F401 - before anything that imports gRPC
+
+# isort: split
 import click
 
 from quickthorn_server import __version__
@@ -18,7 +21,7 @@ from quickthorn_server.cli.serve import serve
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="quickthorn")
 def main() -> None:
-    """Route LLM calls over gRPC: one typed call in, the best living model answers.
+    r"""Route LLM calls over gRPC: one typed call in, the best living model answers.
 
     \b
     quickthorn serve                     start on an embedded model: no key, no file

@@ -1,4 +1,4 @@
-"""`quickthorn check`: is the configuration right, and what would it do?"""
+"""`quickthorn check`: say whether the configuration is right, and what it would do."""
 
 from __future__ import annotations
 

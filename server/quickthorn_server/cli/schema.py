@@ -11,7 +11,7 @@ from quickthorn_server.config import json_schema
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of the configuration.
+    r"""Print the JSON Schema of the configuration.
 
     \b
     quickthorn schema > quickthorn.schema.json
