@@ -11,6 +11,7 @@ from quickthorn_server import __version__
 from quickthorn_server.cli.chat import chat
 from quickthorn_server.cli.check import check
 from quickthorn_server.cli.complete import complete
+from quickthorn_server.cli.completion import completion
 from quickthorn_server.cli.explain import explain
 from quickthorn_server.cli.init import init
 from quickthorn_server.cli.local import local
@@ -30,5 +31,5 @@ def main() -> None:
     """
 
 
-for command in (serve, check, init, schema, complete, chat, explain, local):
+for command in (serve, check, init, schema, complete, chat, explain, local, completion):
     main.add_command(command)
