@@ -1,0 +1,88 @@
+"""`quickthorn explain`: what would happen to a request, and why."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from quickthorn import Client, CompletionFields, messages, to_json
+from quickthorn_server.cli.connection import calls_server
+from quickthorn_server.cli.terminal import dollars, duration, say, table
+
+_LIMITS = ("connect", "first_token", "idle", "total")
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole explanation as JSON.")
+@calls_server
+def explain(prompt: str, *, as_json: bool, client: Client, fields: CompletionFields) -> None:
+    """Show what a running server would do with a request, and why, without doing it.
+
+    Every backend of the route is listed, kept or dropped with the reason, in the order in which it would be asked; then
+    when a second one would be asked because the first is slow. PROMPT is as for `complete`. Nothing is sent to any
+    provider.
+
+    Exit status: 0 explained, 1 the call failed, 2 the arguments cannot work.
+
+    \b
+    quickthorn explain "Why is the sky blue?"
+    quickthorn explain --route cheap --max-output-tokens 500 - < long.txt
+    quickthorn explain --json "Hello" | jq .order
+    """  # noqa: D301 - click reads \b as: do not wrap
+    explanation = client.explain(sys.stdin.read() if prompt == "-" else prompt, **fields)
+    if as_json:
+        click.echo(to_json(explanation, indent=2))
+    else:
+        say("\n".join(explained(explanation)))
+
+
+def explained(explanation: messages.Explanation) -> list[str]:
+    """Return *explanation* as lines for people."""
+    heads = ("#", "backend", "model", "verdict", "circuit", "estimate", *(limit.replace("_", " ") for limit in _LIMITS))
+    rows = [_candidate(candidate) for candidate in explanation.candidates]
+    return [
+        _summary(explanation),
+        *table(heads, rows, right=(5, 6, 7, 8, 9)),
+        f"order: {', then '.join(explanation.order) or 'nobody can serve this request'}",
+        f"hedging: {_hedging(explanation.hedge)}",
+        *(f"note: {note}" for note in explanation.notes),
+    ]
+
+
+def _summary(explanation: messages.Explanation) -> str:
+    upstream = messages.UpstreamMode.Name(explanation.upstream).removeprefix("UPSTREAM_MODE_").lower()
+    told = [
+        f"route {explanation.route} ({explanation.strategy})",
+        f"at most {explanation.max_attempts} lanes",
+        f"upstream {upstream}",
+        f"about {explanation.estimated_input_tokens} input tokens",
+        f"needs {', '.join(explanation.needs) or 'nothing special'}",
+    ]
+    return "; ".join(told)
+
+
+def _candidate(candidate: messages.Candidate) -> tuple[str, ...]:
+    limits = candidate.timeouts
+    dropped = f"dropped: {candidate.reason}{f' ({candidate.detail})' if candidate.detail else ''}"
+    known = candidate.HasField("estimated_cost_nano_usd")
+    return (
+        str(candidate.position + 1) if candidate.kept else "-",
+        candidate.backend,
+        candidate.model,
+        "kept" if candidate.kept else dropped,
+        messages.CircuitState.Name(candidate.circuit)
+        .removeprefix("CIRCUIT_STATE_")
+        .lower()
+        .replace("unspecified", "-"),
+        dollars(candidate.estimated_cost_nano_usd) if known else "-",
+        *(duration(getattr(limits, limit)) if limits.HasField(limit) else "-" for limit in _LIMITS),
+    )
+
+
+def _hedging(rule: messages.HedgeRule) -> str:
+    if not rule.HasField("delay"):
+        return f"none: {rule.no_hedge}" if rule.no_hedge else "none"
+    aim = f", the {rule.target} of its first content" if rule.target else ""
+    return f"after {duration(rule.delay)} of silence{aim}, at most {rule.max_parallel} lanes at once"
