@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
-from quickthorn.v1.routing_service_pb2_grpc import add_RoutingServicer_to_server
 
+from quickthorn.v1.routing_service_pb2_grpc import add_RoutingServicer_to_server
 from quickthorn_server.core.catalogue import Catalogue
 from quickthorn_server.core.plan import Knowledge
 from quickthorn_server.edge import wire_answer
@@ -73,9 +73,7 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
     return 1 if drained.stuck else 0
 
 
-def _server(
-    catalogue: Catalogue, providers: Providers, health: Health, gate: Gate, reaper: Reaper
-) -> grpc.aio.Server:
+def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Gate, reaper: Reaper) -> grpc.aio.Server:
     loop = asyncio.get_running_loop()
     observer = Fanout((HealthObserver(health, catalogue), LogObserver()))
     breakers = Breakers(catalogue.backends.values(), loop.time, observer.circuit_changed)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from quickthorn_server.providers.scripted import Scripted
 
 from quickthorn_server.core.catalogue import BreakerRule, Timeouts
 from quickthorn_server.core.chunk import End, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport
@@ -15,6 +14,7 @@ from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Failure, Reason
 from quickthorn_server.core.plan import Circuit
 from quickthorn_server.core.usage import Usage
+from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import PROMPT, STOP, Cast, Played, Step, fails, opened, says, silent
 from tests.support.virtual import run_virtual
 
@@ -263,6 +263,17 @@ def test_the_status_is_that_of_the_first_lane_unless_it_must_hold_everywhere(
     played, _ = streamed(a=fails(one, http_status=599), b=fails(two, http_status=599))
     assert played.error is not None
     assert played.error.reason is reason
+
+
+@pytest.mark.parametrize("failure", [Failure.UNAUTHENTICATED, Failure.RATE_LIMITED, Failure.CONTEXT_LENGTH])
+def test_everywhere_means_every_candidate(failure: Failure) -> None:
+    """A candidate that attempts did not reach, or whose circuit refused, may still do: the call is ALL_FAILED."""
+    played, _ = streamed(a=fails(failure, http_status=401), b=says("X"), attempts=1)
+    assert played.error is not None
+    assert played.error.reason is Reason.ALL_FAILED
+    alone, _ = streamed(a=fails(failure, http_status=401), b=says("X"), attempts=1, failover=False)
+    assert alone.error is not None
+    assert alone.error.reason is not Reason.ALL_FAILED
 
 
 @pytest.mark.parametrize(

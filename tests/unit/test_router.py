@@ -31,7 +31,7 @@ from quickthorn_server.core.prompt import (
     Sampling,
     Tool,
 )
-from quickthorn_server.core.request import Directives, Preferences, Priority, Request, Requirements
+from quickthorn_server.core.request import Directives, Objective, Preferences, Priority, Request, Requirements
 from quickthorn_server.core.usage import Price
 from quickthorn_server.routing.refusal import refusal
 from quickthorn_server.routing.router import plan
@@ -259,6 +259,17 @@ def test_an_open_circuit_is_noted_not_dropped() -> None:
     planned = made(ask(), backend("a"), knowledge=Knowledge(circuits={"a": Circuit.OPEN}))
     assert [b.name for b in planned.order] == ["a"]
     assert planned.notes == ("a: its circuit is open",)
+
+
+def test_wishes_that_do_not_sort_yet_are_said() -> None:
+    """What is asked for and has no effect is in the notes that Explain shows."""
+    wishes = Preferences(objective=Objective.LATENCY, target_cost_nano_usd=5, target_first_token=0.5)
+    notes = made(ask(preferences=wishes), backend("a")).notes
+    assert [note.split()[0] for note in notes] == [
+        "preferences.objective",
+        "preferences.target_cost_nano_usd",
+        "preferences.target_first_token",
+    ]
 
 
 def test_preferences_reorder_the_plan() -> None:

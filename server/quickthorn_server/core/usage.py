@@ -51,8 +51,13 @@ class Price:
 
 
 def cost_nano_usd(usage: Usage | None, price: Price | None) -> int | None:
-    """Return the cost of *usage* in nano-USD, rounded half-even once; None where usage or price is unknown."""
+    """Return the cost of *usage* in nano-USD, rounded half-even once.
+
+    None = unknown: the usage or the price is, or a unit was used that has no price.
+    """
     if usage is None or price is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    if not usage.units.keys() <= price.units.keys():
         return None
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
     tokens = (
@@ -61,5 +66,5 @@ def cost_nano_usd(usage: Usage | None, price: Price | None) -> int | None:
         + (price.input if price.cache_write is None else price.cache_write) * written
         + price.output * usage.output_tokens
     )
-    units = sum((price.units.get(unit, Decimal(0)) * n for unit, n in usage.units.items()), Decimal(0))
+    units = sum((price.units[unit] * n for unit, n in usage.units.items()), Decimal(0))
     return int((tokens * _NANO_PER_TOKEN + units * _NANO).to_integral_value(ROUND_HALF_EVEN))

@@ -89,8 +89,8 @@ def events(chunks: Sequence[Chunk]) -> Iterator[events_pb2.CompletionEvent]:
             while place < last and type(more := chunks[place]) is TextDelta and more.part == chunk.part:
                 text += more.text
                 place += 1
-            if text:
-                yield events_pb2.CompletionEvent(text=events_pb2.TextDelta(part=chunk.part, text=text))
+            # Even an empty one: it may be the first mention of its part, and Complete would return that part.
+            yield events_pb2.CompletionEvent(text=events_pb2.TextDelta(part=chunk.part, text=text))
         else:
             yield _event(chunk)
 
@@ -111,17 +111,18 @@ def finished(end: Finished) -> events_pb2.CompletionEvent:
 def failure(error: CallError, request_id: str) -> failure_pb2.RouteFailure:
     """Write what a failed call had come to.
 
-    Usage and cost are those of the lane that had served, so that a broken stream's tokens are not forgotten.
+    Usage and cost are those of the last lane that reported any, so that a broken stream's tokens are not forgotten,
+    nor those of one that ran into the deadline.
     """
     written = failure_pb2.RouteFailure(request_id=request_id, delivered=error.delivered)
     if error.trace is None:
         return written
     written.attempts.extend(map(_attempt, error.trace.attempts))
-    broke = [attempt for attempt in error.trace.attempts if attempt.outcome in {Outcome.BROKE, Outcome.WON}]
-    if broke and broke[-1].usage is not None:
-        written.usage.CopyFrom(usage(broke[-1].usage))
-    if broke and (cost := broke[-1].cost_nano_usd) is not None:
-        written.cost_nano_usd = cost
+    spent = [attempt for attempt in error.trace.attempts if attempt.usage is not None]
+    if spent:
+        written.usage.CopyFrom(usage(spent[-1].usage))
+        if (cost := spent[-1].cost_nano_usd) is not None:
+            written.cost_nano_usd = cost
     return written
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
 from google.protobuf.duration_pb2 import Duration
 
 from quickthorn.v1 import content_pb2 as pb
@@ -40,6 +41,14 @@ def duration(value: float) -> Duration:
     """Return *value* seconds as a Duration, to the nanosecond."""
     whole, rest = divmod(round(value * 1_000_000_000), 1_000_000_000)
     return Duration(seconds=whole, nanos=rest)
+
+
+def is_json_object(text: str) -> bool:
+    """Whether *text* is one JSON object."""
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def messages(given: Iterable[pb.Message], violations: Violations) -> tuple[Message, ...]:
@@ -78,20 +87,27 @@ def _part(part: pb.Part, field: str, violations: Violations) -> Part:
         return Part(kind)
     return Part(
         kind=kind,
-        cache=cache_hint(part.cache) if part.HasField("cache") else None,
+        cache=cache_hint(part.cache, f"{field}.cache", violations) if part.HasField("cache") else None,
         citations=tuple(_citation(citation) for citation in part.citations),
-        opaque=_opaque(part.opaque) if part.HasField("opaque") else None,
+        opaque=_opaque(part.opaque, f"{field}.opaque", violations) if part.HasField("opaque") else None,
     )
 
 
-def cache_hint(hint: pb.CacheHint) -> CacheHint:
+def cache_hint(hint: pb.CacheHint, field: str, violations: Violations) -> CacheHint:
     """Read a cache hint."""
-    return CacheHint(seconds(hint.ttl) if hint.HasField("ttl") else None)
+    ttl = seconds(hint.ttl) if hint.HasField("ttl") else None
+    violations.check(ttl is None or ttl > 0, f"{field}.ttl", "must be more than 0")
+    return CacheHint(ttl)
 
 
 def provider_block(block: pb.ProviderBlock, field: str, violations: Violations) -> ProviderBlock:
-    """Read a block that only its provider understands."""
+    """Read a block that only its provider understands.
+
+    It goes out verbatim inside a JSON body, so it must be one whole object: half of one would rewrite what follows.
+    """
     violations.check(bool(block.provider), f"{field}.provider", "must name the provider that understands the block")
+    violations.check(bool(block.type), f"{field}.type", "must be the provider's own type word")
+    violations.check(is_json_object(block.json), f"{field}.json", "must be a JSON object")
     return ProviderBlock(block.provider, block.type, block.json)
 
 
@@ -100,6 +116,8 @@ def _media(kind: MediaKind) -> Callable[[pb.Media, str, Violations], Media]:
         source = media.WhichOneof("source")
         if source is None:
             violations.add(field, "must have data, uri or provider_file_id")
+        else:
+            violations.check(bool(getattr(media, source)), f"{field}.{source}", "must not be empty")
         if source == "data":
             violations.check(bool(media.media_type), f"{field}.media_type", "is required with data")
         return Media(
@@ -126,7 +144,8 @@ def _tool_result(result: pb.ToolResult, field: str, violations: Violations) -> T
     return ToolResult(result.tool_call_id, parts(result.parts, f"{field}.parts", violations), result.is_error)
 
 
-def _opaque(state: pb.OpaqueState) -> OpaqueState:
+def _opaque(state: pb.OpaqueState, field: str, violations: Violations) -> OpaqueState:
+    violations.check(bool(state.provider), f"{field}.provider", "must name the provider that made it")
     return OpaqueState(state.provider, state.model, state.item_id, state.data)
 
 

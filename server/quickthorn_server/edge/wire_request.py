@@ -14,7 +14,7 @@ from quickthorn_server.core.request import Directives, Objective, Preferences, P
 from quickthorn_server.edge import wire_content, wire_tools
 from quickthorn_server.edge.call import is_request_id
 from quickthorn_server.edge.violations import Violations
-from quickthorn_server.edge.wire_tools import is_json_object
+from quickthorn_server.edge.wire_content import is_json_object
 
 _MOST_LABELS, _LONGEST_LABEL = 64, 256
 

@@ -24,6 +24,7 @@ from quickthorn_server.edge.violations import Violations
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MODES = {
+    tool_pb2.TOOL_MODE_UNSPECIFIED: None,
     tool_pb2.TOOL_MODE_AUTO: ToolMode.AUTO,
     tool_pb2.TOOL_MODE_NONE: ToolMode.NONE,
     tool_pb2.TOOL_MODE_REQUIRED: ToolMode.REQUIRED,
@@ -41,14 +42,13 @@ def tools(given: Iterable[tool_pb2.Tool], violations: Violations) -> tuple[Tool,
 
 def tool_choice(given: tool_pb2.ToolChoice, known: Sequence[Tool], violations: Violations) -> ToolChoice:
     """Read which tools may be called; what is named or required must be there."""
-    mode = _MODES.get(given.mode) if given.WhichOneof("choice") == "mode" else None
-    if given.WhichOneof("choice") == "mode" and mode is None:
-        violations.add("tool_choice.mode", "must be AUTO, NONE or REQUIRED")
+    mode = _MODES.get(given.mode)
+    violations.check(given.mode in _MODES, "tool_choice.mode", "must be AUTO, NONE or REQUIRED")
     if mode is ToolMode.REQUIRED:
         violations.check(bool(known), "tool_choice.mode", "is REQUIRED, but there are no tools")
-    if given.name:
-        names = {tool.kind.name for tool in known if isinstance(tool.kind, FunctionTool)}
-        violations.check(given.name in names, "tool_choice.name", "names none of the tools")
+    if given.WhichOneof("choice") == "name":
+        names = {tool.kind.name if isinstance(tool.kind, FunctionTool) else tool.kind.type for tool in known}
+        violations.check(given.name in names - {""}, "tool_choice.name", "names none of the tools")
     return ToolChoice(mode, given.name, given.parallel if given.HasField("parallel") else None)
 
 
@@ -69,19 +69,13 @@ def response_format(given: options_pb2.ResponseFormat, violations: Violations) -
             return None
 
 
-def is_json_object(text: str) -> bool:
-    """Whether *text* is one JSON object."""
-    try:
-        return isinstance(orjson.loads(text), dict)
-    except orjson.JSONDecodeError:
-        return False
-
-
 def _tool(given: tool_pb2.Tool, field: str, violations: Violations) -> Tool:
-    cache = wire_content.cache_hint(given.cache) if given.HasField("cache") else None
+    cache = wire_content.cache_hint(given.cache, f"{field}.cache", violations) if given.HasField("cache") else None
     if given.WhichOneof("kind") == "provider_tool":
         return Tool(wire_content.provider_block(given.provider_tool, f"{field}.provider_tool", violations), cache)
-    violations.check(given.HasField("function"), field, "must be a function or a provider_tool")
+    if not given.HasField("function"):
+        violations.add(field, "must be a function or a provider_tool")
+        return Tool(FunctionTool(""), cache)
     function, field = given.function, f"{field}.function"
     name_fits = _NAME.fullmatch(function.name) is not None
     violations.check(name_fits, f"{field}.name", "must be 1 to 64 letters, digits, '_', '-' or '.'")
@@ -97,25 +91,40 @@ def _schema_fault(text: str) -> str:
         schema = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         return f"is not JSON: line {error.lineno}, column {error.colno}"
-    return _malformed(schema, "it")
+    return _malformed(schema)
 
 
-def _malformed(schema: Any, what: str) -> str:
-    """Check the keywords that every provider reads: type, properties, required, items."""
+def _malformed(schema: Any) -> str:
+    """Check the keywords that every provider reads: type, properties, required, items.
+
+    A walk, not a recursion: a schema may be nested deeper than Python's stack.
+    """
     if not isinstance(schema, dict):
-        return f"{what} must be a JSON object"
+        return "must be a JSON object"
+    waiting: list[tuple[str, Any]] = [("it", schema)]
+    for what, inner in waiting:
+        if isinstance(inner, bool):
+            continue  # true and false are schemas inside of others
+        fault = _fault_of(inner)
+        if fault:
+            return f"{what} {fault}"
+        waiting.extend((f"property {name!r}", each) for name, each in inner.get("properties", {}).items())
+        items = inner.get("items", [])
+        waiting.extend(("the schema of its items", each) for each in (items if isinstance(items, list) else [items]))
+    return ""
+
+
+def _fault_of(schema: Any) -> str:
+    if not isinstance(schema, dict):
+        return "must be a JSON object"
     if not _are_types(schema.get("type", [])):
-        return f"{what} has a type that JSON Schema does not know"
-    properties = schema.get("properties", {})
-    if not isinstance(properties, dict):
-        return f"{what} has properties that are not an object"
+        return "has a type that JSON Schema does not know"
+    if not isinstance(schema.get("properties", {}), dict):
+        return "has properties that are not an object"
     required = schema.get("required", [])
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-        return f"{what} has a required that is not a list of names"
-    faults = (
-        _malformed(inner, f"property {name!r}") for name, inner in properties.items() if not isinstance(inner, bool)
-    )
-    return next((fault for fault in faults if fault), "")
+        return "has a required that is not a list of names"
+    return ""
 
 
 def _are_types(given: Any) -> bool:

@@ -134,7 +134,7 @@ class Permit:
         self._breaker.settle(self._era, None)
 
     def failed(self, error: BackendError) -> None:
-        """Say that the attempt failed; failures the backend is not to blame for show that it is alive."""
+        """Say that the attempt failed; one that the backend is not to blame for counts neither way."""
         if MEANING[error.failure].blame:
             self._breaker.settle(self._era, error)
         else:

@@ -14,7 +14,7 @@ from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Chunk, TextDelta
 from quickthorn_server.core.ends import CallError
-from quickthorn_server.core.failures import BackendError
+from quickthorn_server.core.failures import BackendError, Reason
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.prompt import Prompt
@@ -77,8 +77,7 @@ class Carried:
         await self.race.__aexit__(kind, error, trace)
         self._learn()
         failure = self._failure(error)
-        ended = "answered" if error is None else "cancelled" if failure is None else failure.reason.value
-        self._estate.observer.call_ended(self._call, self._plan.route.name, ended, self._trace())
+        self._estate.observer.call_ended(self._call, self._plan.route.name, _how(error, failure), self._trace())
         if failure is not None:
             raise failure from None
 
@@ -112,7 +111,7 @@ class Carried:
         """Return the call's failure, or None when it was answered or cancelled, or met a bug of ours."""
         match error:
             case NobodyLeft():
-                return ending.nobody_left(self._plan.route.name, self.race.lanes, self._refused, self._trace())
+                return ending.nobody_left(self._plan, self.race.lanes, self._refused, self._trace())
             case OutOfTime():
                 return ending.out_of_time(self._trace(), self.delivered, first_token=error.first_token)
             case BackendError():
@@ -134,3 +133,12 @@ class Carried:
             hedge_delay=self._plan.hedging.delay if self._plan.hedging else None,
             config_version=self._plan.config_version,
         )
+
+
+def _how(error: BaseException | None, failure: CallError | None) -> str:
+    """Say how a call ended that ended with *error*, in the observer's words."""
+    if failure is not None:
+        return failure.reason.value
+    if error is None:
+        return "answered"
+    return "cancelled" if isinstance(error, asyncio.CancelledError | GeneratorExit) else Reason.INTERNAL.value

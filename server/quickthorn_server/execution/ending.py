@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import MEANING, BackendError, Failure, Reason
+from quickthorn_server.core.plan import Plan
 from quickthorn_server.execution.lane import Lane
 
 _SOON = 1.0  # seconds; where waiting helps and nobody said how long
@@ -14,29 +15,34 @@ _SOON = 1.0  # seconds; where waiting helps and nobody said how long
 _WAITING_HELPS = {Reason.ALL_FAILED, Reason.NO_HEALTHY_BACKEND, Reason.RATE_LIMITED}
 
 
-def nobody_left(route: str, lanes: Sequence[Lane], refused: Sequence[float], trace: Trace) -> CallError:
+def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[float], trace: Trace) -> CallError:
     """Return the failure of a call none of whose *lanes* answered.
 
     *refused*: seconds until each circuit that refused a lane tries again.  The status is that of the first lane that
-    ran, unless one failed terminally; what holds only "everywhere" must be said by all of them.
+    ran, unless one failed terminally; what holds only "everywhere" must be said by every candidate there was.
     """
+    route = plan.route.name
     errors = [(lane.backend.name, lane.error) for lane in lanes if lane.error is not None]
     if not errors:
         message = f"every circuit of route {route} is open"
         return CallError(Reason.NO_HEALTHY_BACKEND, message, retry_after=min(refused, default=_SOON), trace=trace)
-    reason = reason_of([error for _, error in errors])
+    candidates = plan.order if plan.failover else plan.order[:1]
+    everybody = {backend.name for backend in candidates} <= {name for name, _ in errors}
+    reason = reason_of([error for _, error in errors], everybody=everybody)
     told = ", ".join(f"{name} {error.failure.value}" for name, error in errors)
     wait = _wait([error for _, error in errors]) if reason in _WAITING_HELPS else None
     return CallError(reason, f"no backend of route {route} answered: {told}", retry_after=wait, trace=trace)
 
 
-def reason_of(errors: Sequence[BackendError]) -> Reason:
-    """Return what *errors*, in the order in which their lanes ran, mean for the call."""
+def reason_of(errors: Sequence[BackendError], *, everybody: bool) -> Reason:
+    """Return what *errors*, in the order in which their lanes ran, mean for the call.
+
+    *everybody*: each candidate is among those that failed, so that what they agree on holds everywhere.
+    """
     meanings = [MEANING[error.failure] for error in errors]
     first = next((meaning for meaning in meanings if meaning.terminal), meanings[0])
-    if first.unanimous and any(meaning.alone is not first.alone for meaning in meanings):
-        return Reason.ALL_FAILED
-    return first.alone
+    agreed = everybody and all(meaning.alone is first.alone for meaning in meanings)
+    return first.alone if agreed or not first.unanimous else Reason.ALL_FAILED
 
 
 def broken(error: BackendError, trace: Trace, delivered: int) -> CallError:

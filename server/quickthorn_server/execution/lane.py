@@ -28,8 +28,8 @@ from quickthorn_server.execution.deadlines import Limit, Patience
 
 log = logging.getLogger(__name__)
 
-_HELD = 256 * 1024  # bytes of unseen reasoning after which a lane commits all the same
-_AHEAD = 256 * 1024  # bytes a lane may read ahead of its reader
+_HELD = 256 * 1024  # characters of unseen reasoning after which a lane commits all the same
+_AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,6 @@ class Lane:
         self._box: list[Chunk] = []
         self._size = 0
         self._room: asyncio.Future[None] | None = None
-        self._expired: Limit | None = None
         self.started_at = self._loop.time()
         self._patience = Patience(backend.timeouts, whole=rule.whole, expired=self._expire)
         self.task = asyncio.create_task(self._run(bursts), name=f"lane:{backend.name}")
@@ -97,13 +96,14 @@ class Lane:
         return chunks
 
     def stop(self, outcome: Outcome) -> None:
-        """Cancel the attempt for a reason that is not its own; returns at once."""
+        """Give the attempt up for a reason that is not its own, and its place at the circuit; returns at once."""
         if self.error is not None or self.outcome not in {None, Outcome.WON}:
             return
         self.outcome = outcome
         if self.end is None:
             self.ended_at = self._loop.time()
-            self.task.cancel()  # once: a second cancel would interrupt the clean-up of the first
+            self._settle(self._permit.abandoned)
+            self._cut()
 
     def attempt(self, arrived: float) -> Attempt:
         """Return what happened so far; *arrived* is the instant from which times are counted."""
@@ -129,15 +129,12 @@ class Lane:
             async with aclosing(bursts):
                 async for burst in bursts:
                     self._read(burst)
-                    if self._size > _AHEAD and self.spoke_at is not None:
+                    if self._size > _AHEAD and self.spoke_at is not None and self.end is None:
                         await self._make_room()
             if self.end is None:
                 raise BackendError(Failure.PROTOCOL, "the stream ended early")  # noqa: TRY301 - one place fails a lane
         except BackendError as error:
             self._fail(error)
-        except asyncio.CancelledError:
-            if not self._timed_out():
-                raise
         except Exception:
             log.exception("lane to %s met a fault of ours", self.backend.name)
             self._fail(BackendError(Failure.INTERNAL, "internal error"))
@@ -147,7 +144,8 @@ class Lane:
         for chunk in burst:
             match chunk:
                 case TextDelta() | ToolCallDelta() | ReasoningDelta() | WholePart():
-                    self._patience.heard(now)
+                    if not _is_empty(chunk):
+                        self._patience.heard(now)
                     self._box.append(chunk)
                     self._size += _size(chunk)
                     if self.spoke_at is None and self._speaks(chunk):
@@ -159,6 +157,7 @@ class Lane:
                     self.opened = chunk
                 case End():
                     self._finish(chunk, now)
+                    break  # nothing can follow: a provider that goes on has its last words left out
         self._wake()
 
     def _speaks(self, chunk: Chunk) -> bool:
@@ -183,33 +182,30 @@ class Lane:
         if self.spoke_at is None:
             self._commit(now)
         self._patience.stop()
-        if not self._settled:
-            self._settled = True
-            self._permit.succeeded()
+        self._settle(self._permit.succeeded)
 
     def _fail(self, error: BackendError) -> None:
-        if self.end is not None or self.outcome in {Outcome.LOST, Outcome.ABANDONED}:
-            return  # the answer was whole already, or nobody waits for it any more
+        if not self.running:
+            return  # the answer was whole already, the lane has failed before, or nobody waits for it any more
         self.error = error
         self.ended_at = self._loop.time()
-        if not self._settled:
-            self._settled = True
-            self._permit.failed(error)
+        self._settle(lambda: self._permit.failed(error))
         self._wake()
 
     def _expire(self, limit: Limit) -> None:
-        self._expired = limit
+        """Fail now, not when the stream has closed: a backend that hangs may hang in its close, too."""
+        self._fail(BackendError(Failure.TIMEOUT, f"{limit.value} limit passed"))
+        self._cut()
+
+    def _cut(self) -> None:
+        """Cancel the task, once: a second cancel would interrupt the clean-up of the first."""
+        self._patience.stop()
         self.task.cancel()
 
-    def _timed_out(self) -> bool:
-        """Whether the cancel that just arrived was our own watch's; if so the lane has failed, not been stopped."""
-        if self._expired is None or not self.running:
-            return False
-        task = asyncio.current_task()
-        if task is None or task.uncancel() > 0:
-            return False
-        self._fail(BackendError(Failure.TIMEOUT, f"{self._expired.value} limit passed"))
-        return True
+    def _settle(self, report: Callable[[], None]) -> None:
+        if not self._settled:
+            self._settled = True
+            report()
 
     async def _make_room(self) -> None:
         self._patience.paused()
@@ -221,14 +217,17 @@ class Lane:
             self._patience.heard(self._loop.time())
 
     def _closed(self, task: asyncio.Task[None]) -> None:
-        """Settle what the task could not: one cancelled before its first step never ran a line."""
+        """Settle what nobody has: a lane whose task was cancelled by the loop itself, on its way down."""
         self._patience.stop()
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error  # only a bug in this file gets here; the loop's exception hook reports it
-        if not self._settled:
-            self._settled = True
-            self._permit.abandoned()
+        self._settle(self._permit.abandoned)
         self._wake()
+
+
+def _is_empty(chunk: Chunk) -> bool:
+    """Whether *chunk* is a delta without a word: some providers send one at once, long before the first token."""
+    return isinstance(chunk, TextDelta | ReasoningDelta) and not chunk.text
 
 
 def _size(chunk: Chunk) -> int:

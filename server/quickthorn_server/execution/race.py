@@ -101,6 +101,8 @@ class Race:
     async def more(self, winner: Lane) -> list[Chunk] | None:
         """Return what *winner* said since the last call, None after its end; raises BackendError, OutOfTime."""
         while True:
+            if winner.running:  # first: a reader slower than the winner would never find an empty box
+                self._check_time(self._loop.time())
             if chunks := winner.take():
                 return chunks
             if winner.end is not None:
@@ -108,7 +110,6 @@ class Race:
             if winner.error is not None:
                 winner.outcome = Outcome.BROKE
                 raise winner.error
-            self._check_time(self._loop.time())
             await self._pause(None)
 
     def _step(self, now: float) -> Lane | None:

@@ -15,6 +15,11 @@ from quickthorn_server.execution.breakers import Permit
 from quickthorn_server.execution.deadlines import TICK
 
 _BASE, _CAP = 0.25, 8.0  # seconds; full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015)
+_STATUSES = {
+    Failure.RATE_LIMITED: frozenset({429}),
+    Failure.OVERLOADED: frozenset({503, 529}),
+    Failure.UNAVAILABLE: frozenset({500}),
+}
 _LONGEST_WAIT = 30.0  # seconds; a provider that asks for more is not asked again in this call
 
 Admit = Callable[[Backend], Permit | None]
@@ -113,4 +118,6 @@ def _retryable(error: BackendError, rule: RetryRule) -> bool:
         return "timeout" in rule.on
     if error.failure in {Failure.CONNECT, Failure.LOST}:
         return "connect" in rule.on
+    if error.http_status in {None, 200}:  # told inside a stream: judged by the statuses that would have told it
+        return not rule.on.isdisjoint(_STATUSES.get(error.failure, frozenset()))
     return error.http_status in rule.on

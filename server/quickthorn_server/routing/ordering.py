@@ -24,16 +24,24 @@ def ordered(entries: Sequence[Entry], strategy: Strategy, turn: int) -> list[Ent
 
 
 def preferred(backends: list[Backend], preferences: Preferences, needs: Needs) -> list[Backend]:
-    """Return *backends* with the caller's favourites first; a stable sort, so the route's order breaks ties."""
-    if preferences.backends:
-        rank = {name: place for place, name in enumerate(preferences.backends)}
-        backends = sorted(backends, key=lambda backend: rank.get(backend.name, len(rank)))
-    if preferences.regions:
-        wanted = frozenset(preferences.regions)
-        backends = sorted(backends, key=lambda backend: not wanted & backend.regions)
-    if preferences.objective is Objective.COST:
-        backends = sorted(backends, key=lambda backend: _cost(backend, needs))
-    return backends
+    """Return *backends* with the caller's favourites first: by name, then by region, then by objective.
+
+    A stable sort, so the route's order breaks ties.
+    """
+    names = _places(preferences.backends)
+    regions = _places(preferences.regions)
+    by_cost = preferences.objective is Objective.COST
+
+    def wish(backend: Backend) -> tuple[int, int, float]:
+        nearest = min((regions[region] for region in backend.regions & regions.keys()), default=len(regions))
+        return names.get(backend.name, len(names)), nearest, _cost(backend, needs) if by_cost else 0.0
+
+    return sorted(backends, key=wish)
+
+
+def _places(wanted: tuple[str, ...]) -> dict[str, int]:
+    """Return the rank of each word, most wanted first."""
+    return {word: place for place, word in enumerate(dict.fromkeys(wanted))}
 
 
 def _group(entry: Entry) -> int:

@@ -108,6 +108,11 @@ def _notes(request: Request, order: list[Backend], knowledge: Knowledge) -> list
         for backend in order
         if (circuit := knowledge.circuits.get(backend.name, Circuit.CLOSED)) is not Circuit.CLOSED
     ]
-    if request.preferences.objective in {Objective.LATENCY, Objective.QUALITY}:
-        notes.append(f"preferences.objective {request.preferences.objective.value} does not sort in this version")
+    wishes = request.preferences
+    idle = {
+        "objective": wishes.objective in {Objective.LATENCY, Objective.QUALITY},
+        "target_cost_nano_usd": wishes.target_cost_nano_usd is not None,
+        "target_first_token": wishes.target_first_token is not None,
+    }
+    notes.extend(f"preferences.{name} does not sort in this version" for name, asked in idle.items() if asked)
     return notes

@@ -1,0 +1,77 @@
+"""What is known of a backend's time to first content."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quickthorn_server.core.catalogue import Entry, HedgeRule, Route
+from quickthorn_server.execution.latency import Latency
+from tests.support.laws import law
+
+
+def route(percentile: float | None) -> Route:
+    rule = HedgeRule(delay=0.3) if percentile is None else HedgeRule(percentile=percentile)
+    return Route(f"p{percentile}", (Entry("a"),), hedge=rule)
+
+
+def heard(times: list[float], *percentiles: float) -> dict[tuple[str, float], float]:
+    latency = Latency([route(percentile) for percentile in percentiles])
+    for seconds in times:
+        latency.spoke("a", seconds)
+    return latency.first_content
+
+
+def test_few_lanes_tell_nothing() -> None:
+    """Nineteen times say nothing of a p95; the twentieth does."""
+    assert heard([1.0] * 19, 0.95) == {}
+    assert heard([1.0] * 20, 0.95) == {("a", 0.95): 1.0}
+
+
+@pytest.mark.parametrize(("percentile", "answer"), [(0.5, 10.0), (0.9, 18.0), (0.95, 19.0), (0.99, 20.0), (1.0, 20.0)])
+def test_a_percentile_is_a_time_that_was_seen(percentile: float, answer: float) -> None:
+    """The smallest time that at least this share of the lanes did not exceed; no interpolation."""
+    times = [float(seconds) for seconds in range(1, 21)]
+    random.Random(4).shuffle(times)
+    assert heard(times, percentile) == {("a", percentile): answer}
+
+
+def test_old_times_are_forgotten() -> None:
+    """The last 200 lanes count: a backend that has become fast is soon known as fast."""
+    assert heard([9.0] * 200 + [1.0] * 199, 0.99) == {("a", 0.99): 1.0}
+    assert heard([9.0] * 200 + [1.0] * 190, 0.95) == {("a", 0.95): 1.0}
+    assert heard([9.0] * 200 + [1.0] * 189, 0.95) == {("a", 0.95): 9.0}
+
+
+def test_only_what_a_route_asks_for_is_known() -> None:
+    """Fixed delays need no figures, and cost none."""
+    latency = Latency([route(None), route(0.5), route(0.9)])
+    for _ in range(20):
+        latency.spoke("a", 1.0)
+    assert set(latency.first_content) == {("a", 0.5), ("a", 0.9)}
+    idle = Latency([route(None)])
+    for _ in range(20):
+        idle.spoke("a", 1.0)
+    assert idle.first_content == {}
+
+
+def test_backends_are_told_apart() -> None:
+    """One backend's times say nothing of another's."""
+    latency = Latency([route(0.5)])
+    for _ in range(20):
+        latency.spoke("a", 1.0)
+        latency.spoke("b", 2.0)
+    assert latency.first_content == {("a", 0.5): 1.0, ("b", 0.5): 2.0}
+
+
+@law(40)
+@given(st.lists(st.floats(0, 100), min_size=20, max_size=200), st.integers(1, 100))
+def test_the_definition_holds(times: list[float], percent: int) -> None:
+    """At least this share of the times is not above the answer, and less than it is below."""
+    answer = heard(times, percent / 100)["a", percent / 100]
+    assert answer in times
+    assert 100 * sum(seconds <= answer for seconds in times) >= percent * len(times)
+    assert 100 * sum(seconds < answer for seconds in times) < percent * len(times)

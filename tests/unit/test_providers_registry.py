@@ -1,0 +1,56 @@
+"""Providers by name, and their settings checked before anything starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.provider import Provider
+from quickthorn_server.providers.http import HttpClient
+from quickthorn_server.providers.local import Local
+from quickthorn_server.providers.openai import OpenAi
+from quickthorn_server.providers.registry import Providers, check_options
+from quickthorn_server.providers.scripted import Scripted
+from tests.support.virtual import run_virtual
+
+
+def backend(provider: str, base_url: str = "", **options: Any) -> Backend:
+    return Backend(provider, provider, "m", "m", base_url=base_url, options=options)
+
+
+def test_every_word_makes_its_provider() -> None:
+    """One provider per backend, by the backend's name."""
+
+    async def main() -> dict[str, type[Provider]]:
+        backends = [backend("openai"), backend("scripted", script=[{"text": "a"}]), backend("local")]
+        async with HttpClient() as http, Providers(backends, http) as providers:
+            assert len(providers) == 3
+            return {name: type(provider) for name, provider in providers.items()}
+
+    assert run_virtual(main()) == {"openai": OpenAi, "scripted": Scripted, "local": Local}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (backend("openai"), ""),
+        (backend("openai", "https://api.example/v1"), ""),
+        (backend("openai", "http://127.0.0.1:8000"), ""),
+        (backend("openai", "api.example/v1"), "base_url"),
+        (backend("openai", "ftp://api.example"), "base_url"),
+        (backend("openai", "https://"), "base_url"),
+        (backend("openai", "http://host:99999"), "base_url"),
+        (backend("openai", "http://[::1"), "base_url"),
+        (backend("scripted", script=[{"text": "a"}]), ""),
+        (backend("scripted", script=[{"txet": "a"}]), "txet"),
+        (backend("scripted"), "script"),
+        (backend("local"), ""),
+    ],
+)
+def test_settings_are_checked_in_words(given: Backend, problem: str) -> None:
+    """What a provider could not work with is said by `check`, not by the first call."""
+    found = check_options(given)
+    assert len(found) == bool(problem)
+    assert all(problem in line for line in found)
