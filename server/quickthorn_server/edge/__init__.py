@@ -1,0 +1,1 @@
+"""The gRPC surface: the only place that knows protobuf and gRPC.  Decides nothing about backends."""
