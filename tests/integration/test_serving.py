@@ -512,7 +512,7 @@ def test_an_open_circuit_shows_in_health_and_spares_the_backend() -> None:
 
 
 def test_rpcs_that_are_not_there_yet_say_so() -> None:
-    """UNIMPLEMENTED, by name, for Embed, RecordFeedback and all of Admin."""
+    """UNIMPLEMENTED, by name, for RecordFeedback and all of Admin."""
 
     async def main() -> None:
         async with (
@@ -520,7 +520,7 @@ def test_rpcs_that_are_not_there_yet_say_so() -> None:
             served(backends(a=up.base_url) + "\nroutes: [{name: default, backends: [a]}]") as address,
             channel(address) as opened,
         ):
-            for method in ("Routing/Embed", "Routing/RecordFeedback", "Admin/ListBackends", "Admin/Reload"):
+            for method in ("Routing/RecordFeedback", "Admin/ListBackends", "Admin/Reload"):
                 error = await failure(raw(opened, method)(b""))
                 assert error.code() is grpc.StatusCode.UNIMPLEMENTED
                 assert method in (error.details() or "")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from quickthorn_server.core.catalogue import BreakerRule, Timeouts
-from quickthorn_server.core.chunk import End, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport
+from quickthorn_server.core.chunk import Burst, End, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Failure, Reason
 from quickthorn_server.core.plan import Circuit
+from quickthorn_server.core.provider import Ask
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import PROMPT, STOP, Cast, Played, Step, fails, opened, says, silent
@@ -505,3 +506,23 @@ def test_a_finish_reason_travels(call: Callable[..., tuple[Any, Cast]] | Callabl
         assert result.events[-1].end == end
     else:
         assert (result.finish_reason, result.stop_sequence) == (FinishReason.LENGTH, "###")
+
+
+def test_a_bug_in_a_lane_fails_it_and_its_text_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A provider's own exception is a failed lane, the next one answers, and what it quoted stays out of the log."""
+
+    class Buggy(Scripted):
+        async def stream(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+            async for burst in super().stream(ask):
+                yield burst
+                raise KeyError("the prompt")
+
+    async def main() -> tuple[Played, Cast]:
+        cast = Cast(a=Buggy(opened([])), b=Scripted(says("X")))
+        return await cast.streamed(cast.plan()), cast
+
+    played, cast = run_virtual(main())
+    assert played.words == [(0.1, "X")]
+    assert cast.trace.attempts[0].failure is Failure.INTERNAL
+    assert "bug backend=a at=KeyError(" in caplog.text
+    assert "the prompt" not in caplog.text

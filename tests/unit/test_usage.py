@@ -109,6 +109,7 @@ def test_it_is_decimal_to_the_end() -> None:
         (Usage(None, 1), PRICE),
         (Usage(1, None), PRICE),
         (Usage(None, None, units={"web_search": 1}), PRICE),
+        (Usage(1, 1, units={"unpriced": 1}), PRICE),
     ],
 )
 def test_unknown_stays_unknown(usage: Usage | None, price: Price | None) -> None:

@@ -134,6 +134,8 @@ class Backend(Strict):
     """What is promised about its data."""
     failure_domain: Text | None = None
     """Backends that fail together share one; default: the host of base_url, or else the provider."""
+    embedding_space: Text | None = None
+    """What its vectors may be compared with, for capability `embeddings`; default: provider/model."""
     params: JsonObject = Field(default_factory=dict)
     """Defaults for what a request leaves open, in the provider's own terms: `temperature: 0.2`."""
     retires: Day | None = None

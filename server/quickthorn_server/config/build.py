@@ -21,7 +21,6 @@ from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price
 
 _VERSION_DIGITS = 12
-_CAPABILITIES = ("text",)
 
 
 def built(root: Any, parts: Parts, keys: Mapping[Location, Secret], references: References) -> catalogue.Catalogue:
@@ -72,7 +71,7 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         api_key=key,
         price=_price(backend),
         context_window=defaults.context_window(backend),
-        capabilities=frozenset(backend.capabilities or _CAPABILITIES),
+        capabilities=defaults.capabilities(backend),
         regions=frozenset(backend.regions or ()),
         data_policies=frozenset(backend.data_policies or ()),
         failure_domain=defaults.failure_domain(backend),
@@ -80,6 +79,7 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         retires=backend.retires,
         timeouts=defaults.timeouts_rule(backend),
         breaker=defaults.breaker_rule(backend),
+        embedding_space=defaults.embedding_space(backend),
         options=MappingProxyType(_options(backend, references)),
     )
 

@@ -13,6 +13,8 @@ OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_MODEL = "smollm2-135m-instruct"
 LOCAL_CONTEXT = 4096
 
+_EMBEDS = "embeddings"
+
 
 def timeouts_rule(backend: Backend) -> Timeouts:
     """Return the timeouts, in seconds."""
@@ -58,6 +60,19 @@ def model(backend: Backend) -> str:
 def failure_domain(backend: Backend) -> str:
     """Return what the backend fails together with: the host it lives on, or the provider's own machinery."""
     return backend.failure_domain or urlsplit(base_url(backend)).hostname or backend.provider
+
+
+def capabilities(backend: Backend) -> frozenset[str]:
+    """Return what it can do: every backend reads and writes text, unless it is one that embeds."""
+    given = frozenset(backend.capabilities or ())
+    return given if _EMBEDS in given else given | {"text"}
+
+
+def embedding_space(backend: Backend) -> str:
+    """Return what its vectors may be compared with, "" where it does not embed."""
+    if _EMBEDS not in capabilities(backend):
+        return ""
+    return backend.embedding_space or f"{backend.provider}/{model(backend)}"
 
 
 def context(backend: Backend) -> int:

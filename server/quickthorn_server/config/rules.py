@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from quickthorn_server.config.backend import Backend
-from quickthorn_server.config.defaults import LOCAL_MODEL, OPENAI_URL, retry_rule, timeouts_rule
+from quickthorn_server.config.defaults import LOCAL_MODEL, OPENAI_URL, embedding_space, retry_rule, timeouts_rule
 from quickthorn_server.config.errors import Finding, Location, is_key
 from quickthorn_server.config.form import Parts
 from quickthorn_server.config.root import Caller
@@ -29,6 +29,7 @@ def contradictions(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
     for index, route in parts.routes.items():
         yield from _within(("routes", index), route, _ROUTE_RULES)
         yield from _unknown_backends(("routes", index), route, backends) if backends else ()
+        yield from _mixed_spaces(("routes", index), route, parts.backends.values())
     for index, caller in parts.callers.items():
         yield from _within(("callers", index), caller, _CALLER_RULES)
         yield from _unknown_routes(("callers", index), caller, routes) if routes else ()
@@ -157,6 +158,27 @@ def _unknown_backends(start: Location, route: Route, names: frozenset[str]) -> I
             yield Finding(location, f'no backend is named "{entry.backend}"', nearest(entry.backend, names))
 
 
+def _mixed_spaces(start: Location, route: Route, backends: Iterable[Backend]) -> Iterator[Finding]:
+    """Vectors of two spaces cannot be compared, so no failover and no hedge may change from one to the other."""
+    spaces = {backend.name: space for backend in backends if (space := embedding_space(backend))}
+    first: tuple[str, str] | None = None
+    for index, entry in enumerate(route.backends):
+        space = spaces.get(entry.backend, "")
+        if not space:
+            continue
+        if first is not None and space != first[1]:
+            message = f'"{entry.backend}" embeds into {space}, "{first[0]}" into {first[1]}'
+            hint = "give them one embedding_space if their vectors may be compared, or a route each"
+            yield Finding((*start, "backends", index), message, hint)
+        first = first or (entry.backend, space)
+
+
+def _space_without_embeddings(backend: Backend) -> Iterator[Finding]:
+    if backend.embedding_space is not None and not embedding_space(backend):
+        hint = "add embeddings to its capabilities, or remove the key"
+        yield Finding(("embedding_space",), "the backend does not embed", hint, at_key=True)
+
+
 def _no_caller_key(caller: Caller) -> Iterator[Finding]:
     if caller.api_key_env is None and caller.api_key_file is None:
         yield Finding((), "a caller is known by its key", "write api_key_env: its variable, or api_key_file: its path")
@@ -194,6 +216,7 @@ _BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _narrow_context,
     _no_script,
     _short_total,
+    _space_without_embeddings,
 )
 _ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (_repeated_backends, _no_weight, _hedging)
 _CALLER_RULES: tuple[Callable[[Caller], Iterator[Finding]], ...] = (_both_keys, _no_caller_key)

@@ -56,7 +56,11 @@ class BreakerRule:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A configured target.  *model_id* equal = interchangeable; *options* are the provider's own settings."""
+    """A configured target.
+
+    *model_id* equal = interchangeable.  *embedding_space* names what its vectors may be compared with, "" = it does not
+    embed.  *options* are the provider's own settings.
+    """
 
     name: str
     provider: str
@@ -76,6 +80,7 @@ class Backend:
     retires: date | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     breaker: BreakerRule = field(default_factory=BreakerRule)
+    embedding_space: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from quickthorn_server.core.content import Part
+from quickthorn_server.core.embedding import Vector
 from quickthorn_server.core.usage import Usage
 
 
@@ -68,6 +69,13 @@ class WholePart:
 
 
 @dataclass(frozen=True, slots=True)
+class Vectors:
+    """The answer to an embedding prompt, whole: one vector per input, in their order."""
+
+    vectors: tuple[Vector, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
     """Usage so far, cumulative: the last report of a lane counts."""
 
@@ -82,7 +90,7 @@ class End:
     stop_sequence: str = ""
 
 
-Chunk = Opened | TextDelta | ReasoningDelta | ToolCallDelta | WholePart | UsageReport | End
+Chunk = Opened | TextDelta | ReasoningDelta | ToolCallDelta | WholePart | Vectors | UsageReport | End
 
 Burst = Sequence[Chunk]
 """The chunks of one network read: they travel together, so that a burst costs one wake-up."""

@@ -16,6 +16,7 @@ from quickthorn_server.core.chunk import (
     WholePart,
 )
 from quickthorn_server.core.content import Kind, Part, Reasoning, Text, ToolCall
+from quickthorn_server.core.embedding import Vector
 from quickthorn_server.core.usage import Usage
 
 
@@ -26,6 +27,17 @@ class Completion:
     parts: tuple[Part, ...]
     finish_reason: FinishReason
     stop_sequence: str
+    usage: Usage | None
+    cost_nano_usd: int | None
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What `Embed` answers: one vector per input, in the order of the inputs, all of one *space*."""
+
+    vectors: tuple[Vector, ...]
+    space: str
     usage: Usage | None
     cost_nano_usd: int | None
     trace: Trace

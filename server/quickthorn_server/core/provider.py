@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from quickthorn_server.core.chunk import Burst
+from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.prompt import Prompt
+
+AnyPrompt = Prompt | EmbedPrompt
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One attempt's question.
+    """One attempt's question.  An embedding prompt is answered by one `Vectors`.
 
     *whole*: the provider may answer in one piece instead of a stream.  *request_id* is for the provider's logs.
     *connect_timeout* in seconds; every later limit is the lane's, not the provider's.
     """
 
-    prompt: Prompt
+    prompt: AnyPrompt
     request_id: str
     connect_timeout: float
     whole: bool = False

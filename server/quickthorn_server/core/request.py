@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from quickthorn_server.core.prompt import Prompt
+from quickthorn_server.core.provider import AnyPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Directives:
 class Request:
     """One validated call."""
 
-    prompt: Prompt
+    prompt: AnyPrompt
     route: str = ""
     requirements: Requirements = field(default_factory=Requirements)
     preferences: Preferences = field(default_factory=Preferences)

@@ -18,10 +18,10 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from quickthorn.v1 import failure_pb2
+from quickthorn_server.core.bug import sketch
 from quickthorn_server.core.catalogue import Caller
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
-from quickthorn_server.edge.bug import sketch
 from quickthorn_server.edge.call import Call, Context, chosen_request_id, enter_call
 from quickthorn_server.edge.callers import Metadata
 from quickthorn_server.edge.gate import Gate

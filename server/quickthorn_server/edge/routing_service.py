@@ -6,27 +6,32 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import TypeVar
 
 from quickthorn.v1 import (
     completion_pb2,
+    embedding_pb2,
     events_pb2,
     explanation_pb2,
     route_pb2,
     routing_service_pb2_grpc,
 )
+from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Catalogue
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
 from quickthorn_server.core.plan import Knowledge, Plan
 from quickthorn_server.core.request import Request
-from quickthorn_server.edge import wire_answer, wire_explain, wire_request
+from quickthorn_server.edge import wire_answer, wire_embed, wire_explain, wire_request
 from quickthorn_server.edge.call import Context, current_call
 from quickthorn_server.edge.deadline import budget
 from quickthorn_server.execution.events import Begun, Finished
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.routing.refusal import refusal
 from quickthorn_server.routing.router import plan
+
+M = TypeVar("M")
 
 _SERVED_BY = "quickthorn-served-by"
 
@@ -47,18 +52,18 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         self, request: completion_pb2.CompletionRequest, context: Context
     ) -> completion_pb2.Completion:
         """Answer in one message."""
-        asked, planned, call = self._planned(request, context)
+        asked = self._read(wire_request.request, request)
+        planned, call = self._planned(asked, context)
         answer = await self._executor.complete(planned, asked.prompt, call)
-        served = answer.trace.served_by
-        if served is not None:
-            context.set_trailing_metadata(((_SERVED_BY, answer.trace.attempts[served].backend),))
+        _tell_server(answer.trace, context)
         return wire_answer.completion(answer, call)
 
     async def StreamComplete(  # noqa: N802 - gRPC's name
         self, request: completion_pb2.CompletionRequest, context: Context
     ) -> AsyncGenerator[events_pb2.CompletionEvent, None]:
         """Answer as it comes."""
-        asked, planned, call = self._planned(request, context)
+        asked = self._read(wire_request.request, request)
+        planned, call = self._planned(asked, context)
         async with aclosing(self._executor.stream(planned, asked.prompt, call)) as happening:
             async for event in happening:
                 if isinstance(event, Begun):
@@ -70,11 +75,21 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
                     for said in wire_answer.events(event.chunks):
                         yield said
 
+    async def Embed(  # noqa: N802 - gRPC's name
+        self, request: embedding_pb2.EmbedRequest, context: Context
+    ) -> embedding_pb2.EmbedResponse:
+        """Turn inputs into vectors of one space."""
+        asked = self._read(wire_embed.request, request)
+        planned, call = self._planned(asked, context)
+        answer = await self._executor.embed(planned, asked.prompt, call)
+        _tell_server(answer.trace, context)
+        return wire_embed.response(answer, call)
+
     async def Explain(  # noqa: N802 - gRPC's name
         self, request: completion_pb2.CompletionRequest, _: Context
     ) -> explanation_pb2.Explanation:
         """Say what would happen; the wheel is looked at, not turned."""
-        asked = self._read(request)
+        asked = self._read(wire_request.request, request)
         knowledge = self._knowledge()
         planned = plan(asked, self._catalogue, knowledge, self._turns[self._route(asked)])
         return wire_explain.explanation(planned, asked, knowledge)
@@ -92,10 +107,9 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
             config_version=self._catalogue.version,
         )
 
-    def _planned(self, request: completion_pb2.CompletionRequest, context: Context) -> tuple[Request, Plan, Call]:
+    def _planned(self, asked: Request, context: Context) -> tuple[Plan, Call]:
         arrived = asyncio.get_running_loop().time()
         seconds = budget(context.time_remaining())
-        asked = self._read(request)
         route = self._route(asked)
         planned = plan(asked, self._catalogue, self._knowledge(), self._turns[route])
         self._turns[route] += 1
@@ -103,11 +117,11 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         if refused is not None:
             raise refused
         deadline = None if seconds is None else arrived + seconds
-        return asked, planned, Call(f"qt-{secrets.token_hex(12)}", asked.request_id, arrived, deadline)
+        return planned, Call(f"qt-{secrets.token_hex(12)}", asked.request_id, arrived, deadline)
 
-    def _read(self, request: completion_pb2.CompletionRequest) -> Request:
+    def _read(self, read: Callable[[M, str], Request], request: M) -> Request:
         rpc = current_call()
-        asked = wire_request.request(request, rpc.request_id)
+        asked = read(request, rpc.request_id)
         rpc.request_id = asked.request_id
         return asked
 
@@ -120,6 +134,11 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
             message = f"there is no route {name[:64]!r}; known are {known}"
             raise CallError(Reason.UNKNOWN_ROUTE, message, metadata={"routes": known})
         return name
+
+
+def _tell_server(trace: Trace, context: Context) -> None:
+    if trace.served_by is not None:
+        context.set_trailing_metadata(((_SERVED_BY, trace.attempts[trace.served_by].backend),))
 
 
 def _allowed(route: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -111,26 +112,24 @@ def provider_block(block: pb.ProviderBlock, field: str, violations: Violations) 
     return ProviderBlock(block.provider, block.type, block.json)
 
 
-def _media(kind: MediaKind) -> Callable[[pb.Media, str, Violations], Media]:
-    def read(media: pb.Media, field: str, violations: Violations) -> Media:
-        source = media.WhichOneof("source")
-        if source is None:
-            violations.add(field, "must have data, uri or provider_file_id")
-        else:
-            violations.check(bool(getattr(media, source)), f"{field}.{source}", "must not be empty")
-        if source == "data":
-            violations.check(bool(media.media_type), f"{field}.media_type", "is required with data")
-        return Media(
-            kind=kind,
-            data=media.data if source == "data" else None,
-            uri=media.uri,
-            provider_file_id=media.provider_file_id,
-            media_type=media.media_type,
-            filename=media.filename,
-            detail=media.detail,
-        )
-
-    return read
+def media(kind: MediaKind, given: pb.Media, field: str, violations: Violations) -> Media:
+    """Read a piece of media."""
+    source = given.WhichOneof("source")
+    if source is None:
+        violations.add(field, "must have data, uri or provider_file_id")
+    else:
+        violations.check(bool(getattr(given, source)), f"{field}.{source}", "must not be empty")
+    if source == "data":
+        violations.check(bool(given.media_type), f"{field}.media_type", "is required with data")
+    return Media(
+        kind=kind,
+        data=given.data if source == "data" else None,
+        uri=given.uri,
+        provider_file_id=given.provider_file_id,
+        media_type=given.media_type,
+        filename=given.filename,
+        detail=given.detail,
+    )
 
 
 def _tool_call(call: pb.ToolCall, field: str, violations: Violations) -> ToolCall:
@@ -161,7 +160,7 @@ def _citation(given: pb.Citation) -> Citation:
 
 
 _KINDS: dict[str, Callable[[Any, str, Violations], Kind]] = {
-    **{word: _media(kind) for word, kind in _MEDIA.items()},
+    **{word: partial(media, kind) for word, kind in _MEDIA.items()},
     "tool_call": _tool_call,
     "tool_result": _tool_result,
     "reasoning": lambda text, _field, _violations: Reasoning(text),

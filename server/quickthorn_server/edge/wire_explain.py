@@ -51,6 +51,7 @@ def route(given: core.Route, catalogue: core.Catalogue) -> route_pb2.RouteInfo:
         max_context_tokens=max(_windows(backends), default=0),
         hedging=given.hedge is not None,
         model_ids=list(dict.fromkeys(backend.model_id for backend in backends)),
+        embedding_space=next((backend.embedding_space for backend in backends if backend.embedding_space), ""),
     )
 
 

@@ -17,8 +17,7 @@ from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import BackendError, Reason
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Plan
-from quickthorn_server.core.prompt import Prompt
-from quickthorn_server.core.provider import Ask, Provider
+from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
 from quickthorn_server.core.usage import cost_nano_usd
 from quickthorn_server.execution import ending
 from quickthorn_server.execution.breakers import Breakers, CircuitOpen, Permit
@@ -48,7 +47,7 @@ class Carried:
     Whatever ends the race inside the block leaves it as a CallError.
     """
 
-    def __init__(self, estate: Estate, plan: Plan, prompt: Prompt, call: Call, *, unary: bool) -> None:
+    def __init__(self, estate: Estate, plan: Plan, prompt: AnyPrompt, call: Call, *, unary: bool) -> None:
         whole = unary and plan.whole
         self.delivered = 0
         self._estate = estate

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.chunk import End
-from quickthorn_server.core.completion import Completion, Fold
+from quickthorn_server.core.chunk import End, Vectors
+from quickthorn_server.core.completion import Completion, Embeddings, Fold
+from quickthorn_server.core.embedding import Vector
 from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.plan import Plan
-from quickthorn_server.core.prompt import Prompt
+from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.execution.carried import Carried, Estate
 from quickthorn_server.execution.events import Begun, Event, Said
+from quickthorn_server.execution.lane import Lane
 
 
 class Executor:
@@ -20,7 +22,7 @@ class Executor:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
-    async def stream(self, plan: Plan, prompt: Prompt, call: Call) -> AsyncGenerator[Event, None]:
+    async def stream(self, plan: Plan, prompt: AnyPrompt, call: Call) -> AsyncGenerator[Event, None]:
         """Yield `Begun`, `Said`..., `Finished`.  Raises CallError."""
         async with Carried(self._estate, plan, prompt, call, unary=False) as carried:
             lane = await carried.race.winner()
@@ -34,7 +36,7 @@ class Executor:
             finished = carried.finished(lane)
         yield finished
 
-    async def complete(self, plan: Plan, prompt: Prompt, call: Call) -> Completion:
+    async def complete(self, plan: Plan, prompt: AnyPrompt, call: Call) -> Completion:
         """Return the whole answer.  A winner that breaks is replaced from scratch.  Raises CallError."""
         async with Carried(self._estate, plan, prompt, call, unary=True) as carried:
             while True:
@@ -54,3 +56,23 @@ class Executor:
                     cost_nano_usd=done.cost_nano_usd,
                     trace=done.trace,
                 )
+
+    async def embed(self, plan: Plan, prompt: AnyPrompt, call: Call) -> Embeddings:
+        """Return one vector per input.  A winner that breaks is replaced from scratch.  Raises CallError."""
+        async with Carried(self._estate, plan, prompt, call, unary=True) as carried:
+            while True:
+                lane = await carried.race.winner()
+                try:
+                    vectors = await _vectors(carried, lane)
+                except BackendError:
+                    continue
+                done = carried.finished(lane)
+                space = f"{lane.backend.embedding_space}/{len(vectors[0].values)}"
+                return Embeddings(vectors, space, done.usage, done.cost_nano_usd, done.trace)
+
+
+async def _vectors(carried: Carried, winner: Lane) -> tuple[Vector, ...]:
+    found: tuple[Vector, ...] = ()
+    while (chunks := await carried.race.more(winner)) is not None:
+        found = next((chunk.vectors for chunk in chunks if isinstance(chunk, Vectors)), found)
+    return found

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from quickthorn_server.core.attempt import Attempt, Cause, Outcome
+from quickthorn_server.core.bug import sketch
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import (
     Burst,
@@ -19,6 +20,7 @@ from quickthorn_server.core.chunk import (
     TextDelta,
     ToolCallDelta,
     UsageReport,
+    Vectors,
     WholePart,
 )
 from quickthorn_server.core.failures import BackendError, Failure
@@ -135,15 +137,15 @@ class Lane:
                 raise BackendError(Failure.PROTOCOL, "the stream ended early")  # noqa: TRY301 - one place fails a lane
         except BackendError as error:
             self._fail(error)
-        except Exception:
-            log.exception("lane to %s met a fault of ours", self.backend.name)
+        except Exception as bug:  # noqa: BLE001 - whatever it is, the lane must end, and its text may quote the prompt
+            log.error("bug backend=%s at=%s", self.backend.name, sketch(bug))  # noqa: TRY400 - the same
             self._fail(BackendError(Failure.INTERNAL, "internal error"))
 
     def _read(self, burst: Burst) -> None:
         now = self._loop.time()
         for chunk in burst:
             match chunk:
-                case TextDelta() | ToolCallDelta() | ReasoningDelta() | WholePart():
+                case TextDelta() | ToolCallDelta() | ReasoningDelta() | WholePart() | Vectors():
                     if not _is_empty(chunk):
                         self._patience.heard(now)
                     self._box.append(chunk)

@@ -16,8 +16,9 @@ from quickthorn_server.core.content import (
     ToolCall,
     ToolResult,
 )
+from quickthorn_server.core.embedding import EmbedInput, EmbedPrompt, TokenIds
 from quickthorn_server.core.prompt import FunctionTool, JsonObjectFormat, JsonSchemaFormat, Prompt, ReasoningEffort
-from quickthorn_server.core.request import Request
+from quickthorn_server.core.request import Request, Requirements
 
 _BYTES_PER_TOKEN = 4  # of English text with today's tokenizers; an estimate, and called one wherever it is shown
 _TOKENS_PER_MESSAGE = 4  # role and separators
@@ -52,6 +53,8 @@ class Needs:
 def needs(request: Request) -> Needs:
     """Return what *request* needs, stated or implied by what is in it."""
     prompt, stated = request.prompt, request.requirements
+    if isinstance(prompt, EmbedPrompt):
+        return _embedding_needs(prompt, stated)
     parts = list(_parts(prompt))
     tokens = _estimate(prompt, parts)
     output = prompt.sampling.max_output_tokens
@@ -68,9 +71,36 @@ def needs(request: Request) -> Needs:
     )
 
 
-def provider_executed(prompt: Prompt) -> bool:
+def provider_executed(prompt: Prompt | EmbedPrompt) -> bool:
     """Whether the provider itself would run tools: then a second lane would run them twice."""
-    return any(isinstance(tool.kind, ProviderBlock) for tool in prompt.tools)
+    return isinstance(prompt, Prompt) and any(isinstance(tool.kind, ProviderBlock) for tool in prompt.tools)
+
+
+def _embedding_needs(prompt: EmbedPrompt, stated: Requirements) -> Needs:
+    """Each input has the window to itself; all of them are paid for."""
+    sizes = [_size(each) for each in prompt.inputs]
+    pictures = any(isinstance(each, Media) for each in prompt.inputs)
+    return Needs(
+        capabilities=stated.capabilities | {"embeddings"} | ({"vision"} if pictures else set()),
+        regions=stated.regions,
+        data_policies=stated.data_policies,
+        context_tokens=max(*sizes, stated.min_context_tokens or 0),
+        input_tokens=sum(sizes),
+        max_output_tokens=0,
+        max_cost_nano_usd=stated.max_cost_nano_usd,
+        states=(),
+        providers=frozenset(),
+    )
+
+
+def _size(given: EmbedInput) -> int:
+    match given:
+        case str():
+            return -(-len(given.encode()) // _BYTES_PER_TOKEN)
+        case TokenIds(ids):
+            return len(ids)
+        case Media():
+            return _TOKENS_PER_MEDIA
 
 
 def _parts(prompt: Prompt) -> Iterator[Part]:
@@ -87,6 +117,7 @@ def _flat(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def _implied(prompt: Prompt, parts: Iterable[Part]) -> Iterator[str]:
+    yield "text"
     if prompt.tools:
         yield "tools"
     match prompt.response_format:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, HedgeRule, Route, Strategy, Upstream
+from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.plan import Circuit, Drop, Hedging, Knowledge, Plan, Verdict
+from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.request import Objective, Priority, Request
 from quickthorn_server.routing.eligibility import judge
 from quickthorn_server.routing.needs import Needs, needs, provider_executed
@@ -30,7 +32,7 @@ def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int
         retry=route.retry,
         whole=_whole(request, route, order),
         failover=request.directives.failover is not False,
-        shows_reasoning=request.prompt.reasoning.show,
+        shows_reasoning=isinstance(request.prompt, Prompt) and request.prompt.reasoning.show,
         max_first_token=request.requirements.max_first_token,
         input_tokens=need.input_tokens,
         config_version=catalogue.version,
@@ -96,7 +98,12 @@ def _hedging(
 
 
 def _whole(request: Request, route: Route, order: list[Backend]) -> bool:
-    """Whether a unary call asks upstream for the reply in one piece: never where somebody could take over."""
+    """Whether a unary call asks upstream for the reply in one piece: never where somebody could take over.
+
+    Vectors always come whole.
+    """
+    if isinstance(request.prompt, EmbedPrompt):
+        return True
     if route.upstream is not Upstream.AUTO:
         return route.upstream is Upstream.WHOLE
     return len(order) == 1 and request.requirements.max_first_token is None

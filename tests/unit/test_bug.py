@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quickthorn_server.edge.bug import sketch
+from quickthorn_server.core.bug import sketch
 
 SECRET = "the whole prompt"
 
@@ -21,8 +21,8 @@ def raised(build: type[BaseException] = KeyError) -> BaseException:
 def test_types_and_places_are_told() -> None:
     """The group, its members and its cause, with the lines they come from."""
     told = sketch(raised())
-    assert told.startswith("ExceptionGroup(test_edge_bug.py:")
-    assert "<- ValueError() <- OSError() <- KeyError(test_edge_bug.py:" in told
+    assert told.startswith("ExceptionGroup(test_bug.py:")
+    assert "<- ValueError() <- OSError() <- KeyError(test_bug.py:" in told
 
 
 def test_texts_are_not_told() -> None:
