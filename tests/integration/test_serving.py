@@ -139,8 +139,7 @@ def test_metadata_goes_both_ways() -> None:
         ):
             mine = (("quickthorn-request-id", "mine-1"),)
             unary, stream = (
-                method(ask(), metadata=mine)
-                for method in (routing(opened).Complete, routing(opened).StreamComplete)
+                method(ask(), metadata=mine) for method in (routing(opened).Complete, routing(opened).StreamComplete)
             )
             await unary
             assert [event.WhichOneof("event") async for event in stream][-1] == "finished"

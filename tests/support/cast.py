@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from quickthorn_server.providers.scripted import Scripted
-
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Backend, BreakerRule, Entry, RetryRule, Route, Timeouts
@@ -26,6 +24,7 @@ from quickthorn_server.execution.events import Begun, Event, Said
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
 from quickthorn_server.execution.reaper import Reaper
+from quickthorn_server.providers.scripted import Scripted
 
 PROMPT = Prompt((Message(Role.USER, (Part(Text("hi")),)),))
 STOP = End(FinishReason.STOP)

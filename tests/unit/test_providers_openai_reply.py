@@ -26,7 +26,8 @@ from quickthorn_server.core.content import Part, Reasoning, Refusal, Text, ToolC
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.providers.openai import EventReading
-from quickthorn_server.providers.openai_reply import Answer, usage
+from quickthorn_server.providers.openai_reply import Answer
+from quickthorn_server.providers.openai_usage import usage
 
 OPENED = Opened(provider_request_id="r", http_status=200)
 STOP = {"delta": {}, "finish_reason": "stop"}

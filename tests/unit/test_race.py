@@ -380,7 +380,7 @@ def completed(**given: Any) -> tuple[Any, Cast]:
     async def main() -> tuple[Any, Cast]:
         scripts = {key: Scripted(value) for key, value in given.items() if _is_script(value)}
         settings = {key: value for key, value in given.items() if key not in scripts}
-        cast = Cast(timeouts=settings.pop("timeouts", None), **scripts)
+        cast = Cast(rule=None, timeouts=settings.pop("timeouts", None), **scripts)
         deadline = settings.pop("deadline", None)
         try:
             return await cast.completed(cast.plan(**settings), deadline), cast

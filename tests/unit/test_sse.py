@@ -22,6 +22,7 @@ def decoded(*pieces: bytes) -> list[Event]:
     [
         (b"data: a\n\n", [Event(b"", b"a")]),
         (b"data:a\r\n\r\ndata:  b\r\n\r\n", [Event(b"", b"a"), Event(b"", b" b")]),
+        (b"data: a\r\ndata: b\r\n\r\n", [Event(b"", b"a\nb")]),
         (b"data: a\r\rdata: b\r\r", [Event(b"", b"a"), Event(b"", b"b")]),
         (b"\xef\xbb\xbfdata: a\n\n", [Event(b"", b"a")]),
         (b": keep alive\n\n:\n\ndata: a\n: inside\ndata: b\n\n", [Event(b"", b"a\nb")]),

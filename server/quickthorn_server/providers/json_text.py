@@ -1,0 +1,48 @@
+"""JSON that travels as text: its top level is taken apart without touching a byte of the values."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def members(text: str) -> dict[str, str]:
+    """Return the members of the JSON object *text*, each value as the very text that stands there.
+
+    Raises ValueError when *text* is no JSON object.
+    """
+    at = _past(text, _skip(text, 0), "{")
+    found: dict[str, str] = {}
+    if text.startswith("}", at):
+        return _ended(text, at + 1, found)
+    while True:
+        if not text.startswith('"', at):
+            raise ValueError(f"a member's name is expected at character {at}")
+        name, at = _DECODER.raw_decode(text, at)
+        begin = _past(text, _skip(text, at), ":")
+        _, end = _DECODER.raw_decode(text, begin)
+        found[name] = text[begin:end]
+        at = _skip(text, end)
+        if text.startswith("}", at):
+            return _ended(text, at + 1, found)
+        at = _past(text, at, ",")
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _past(text: str, at: int, mark: str) -> int:
+    if not text.startswith(mark, at):
+        raise ValueError(f"{mark} is expected at character {at}")
+    return _skip(text, at + 1)
+
+
+def _ended(text: str, at: int, found: dict[str, str]) -> dict[str, str]:
+    if _skip(text, at) != len(text):
+        raise ValueError(f"nothing is expected after character {at}")
+    return found

@@ -1,0 +1,70 @@
+"""Which provider a backend's word means, and the lives of all providers of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.provider import Provider
+from quickthorn_server.providers.http import HttpClient
+from quickthorn_server.providers.local import Local
+from quickthorn_server.providers.openai import OpenAi
+from quickthorn_server.providers.script import validate_script
+from quickthorn_server.providers.scripted import Scripted
+
+_MAKERS: dict[str, Callable[[Backend, HttpClient], Provider]] = {
+    "openai": OpenAi,
+    "scripted": lambda backend, _: Scripted.of(backend),
+    "local": Local,
+}
+
+
+class Providers(Mapping[str, Provider]):
+    """One provider per backend, by the backend's name.  Closes them all when the block ends."""
+
+    def __init__(self, backends: Iterable[Backend], http: HttpClient) -> None:
+        self._providers = {backend.name: _MAKERS[backend.provider](backend, http) for backend in backends}
+
+    def __getitem__(self, name: str) -> Provider:
+        return self._providers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._providers)
+
+    def __len__(self) -> int:
+        return len(self._providers)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for provider in self._providers.values():
+            await provider.close()
+
+    async def start(self) -> None:
+        """Start what has a life of its own: embedded models begin to load.  Raises LocalModelMissing."""
+        for provider in self._providers.values():
+            if isinstance(provider, Local):
+                await provider.start()
+
+
+def check_options(backend: Backend) -> list[str]:
+    """Return what is wrong with a backend's own settings, in words for whoever wrote them."""
+    if backend.provider == "scripted":
+        return validate_script(backend.options.get("script"))
+    if backend.provider == "openai" and backend.base_url and not _is_address(backend.base_url):
+        return [f"base_url: {backend.base_url!r} is no http:// or https:// address"]
+    return []
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
