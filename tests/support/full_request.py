@@ -144,48 +144,48 @@ def _assistant() -> dict[str, object]:
 
 _ICON = Media(MediaKind.IMAGE, uri="https://i")
 
+FULL_PROMPT = Prompt(
+    system=(Part(Text("Be brief."), cache=CacheHint(300.5)),),
+    messages=(
+        Message(
+            Role.USER,
+            (
+                Part(Text("What is this?")),
+                Part(Media(MediaKind.IMAGE, b"\x89PNG", "", "", "image/png", "f.png", "low")),
+                Part(Media(MediaKind.DOCUMENT, None, "https://example.com/a.pdf", "", "image/png", "f.png", "low")),
+                Part(Media(MediaKind.AUDIO, None, "", "file-1", "image/png", "f.png", "low")),
+                Part(Media(MediaKind.VIDEO, uri="https://example.com/a.mp4")),
+                Part(
+                    ToolResult("1", (Part(Text("21 C")), Part(Media(MediaKind.IMAGE, uri="https://i"))), is_error=True)
+                ),
+            ),
+        ),
+        Message(
+            Role.ASSISTANT,
+            (
+                Part(Reasoning("hm"), opaque=OpaqueState("gemini", "m", "i", b"\x00\xff")),
+                Part(Text("A cat."), citations=(Citation("u", "t", "c", 0, 3, "{}"), Citation("v"))),
+                Part(ToolCall("1", "f", '{"a": 40.0'), opaque=OpaqueState("gemini", "", "", b"")),
+                Part(Refusal("No.")),
+                Part(ProviderBlock("anthropic", "server_tool_use", '{"a": 40.0}')),
+            ),
+        ),
+        Message(Role.SYSTEM, (Part(Text("Go on.")),)),
+    ),
+    tools=(
+        Tool(FunctionTool("f", "d", SCHEMA, strict=False)),
+        Tool(ProviderBlock("anthropic", "web_search", '{"a": 40.0}'), CacheHint()),
+    ),
+    tool_choice=ToolChoice(name="f", parallel=False),
+    response_format=JsonSchemaFormat("n", SCHEMA, "d", strict=True),
+    sampling=Sampling(1, 0.0, 1.0, 40, -2.0, 2.0, -(2**63), ("\n\n", "###")),
+    reasoning=ReasoningOptions(ReasoningEffort.LOW, 0, show=True),
+    provider_options_json={"openai": '{"b": 1, "a": 40.0}'},
+)
+
 FULL = Request(
     route="fast",
-    prompt=Prompt(
-        system=(Part(Text("Be brief."), cache=CacheHint(300.5)),),
-        messages=(
-            Message(
-                Role.USER,
-                (
-                    Part(Text("What is this?")),
-                    Part(Media(MediaKind.IMAGE, b"\x89PNG", "", "", "image/png", "f.png", "low")),
-                    Part(Media(MediaKind.DOCUMENT, None, "https://example.com/a.pdf", "", "image/png", "f.png", "low")),
-                    Part(Media(MediaKind.AUDIO, None, "", "file-1", "image/png", "f.png", "low")),
-                    Part(Media(MediaKind.VIDEO, uri="https://example.com/a.mp4")),
-                    Part(
-                        ToolResult(
-                            "1", (Part(Text("21 C")), Part(Media(MediaKind.IMAGE, uri="https://i"))), is_error=True
-                        )
-                    ),
-                ),
-            ),
-            Message(
-                Role.ASSISTANT,
-                (
-                    Part(Reasoning("hm"), opaque=OpaqueState("gemini", "m", "i", b"\x00\xff")),
-                    Part(Text("A cat."), citations=(Citation("u", "t", "c", 0, 3, "{}"), Citation("v"))),
-                    Part(ToolCall("1", "f", '{"a": 40.0'), opaque=OpaqueState("gemini", "", "", b"")),
-                    Part(Refusal("No.")),
-                    Part(ProviderBlock("anthropic", "server_tool_use", '{"a": 40.0}')),
-                ),
-            ),
-            Message(Role.SYSTEM, (Part(Text("Go on.")),)),
-        ),
-        tools=(
-            Tool(FunctionTool("f", "d", SCHEMA, strict=False)),
-            Tool(ProviderBlock("anthropic", "web_search", '{"a": 40.0}'), CacheHint()),
-        ),
-        tool_choice=ToolChoice(name="f", parallel=False),
-        response_format=JsonSchemaFormat("n", SCHEMA, "d", strict=True),
-        sampling=Sampling(1, 0.0, 1.0, 40, -2.0, 2.0, -(2**63), ("\n\n", "###")),
-        reasoning=ReasoningOptions(ReasoningEffort.LOW, 0, show=True),
-        provider_options_json={"openai": '{"b": 1, "a": 40.0}'},
-    ),
+    prompt=FULL_PROMPT,
     requirements=Requirements(frozenset({"text", "tools"}), frozenset({"eu", "uk"}), frozenset({"zdr"}), 0, 0.25, 0),
     preferences=Preferences(Objective.COST, ("b", "a"), ("us", "eu"), 7, 2.0),
     directives=Directives(

@@ -16,6 +16,7 @@ from quickthorn_server.core.chunk import (
     TextDelta,
     ToolCallDelta,
     UsageReport,
+    Vectors,
     WholePart,
 )
 from quickthorn_server.core.completion import Fold
@@ -172,7 +173,9 @@ def test_any_cut_of_the_text_folds_alike() -> None:
 def test_parts_do_not_see_each_other() -> None:
     """Each part is the fold of its own chunks alone, whatever stood between them."""
     for _, chunks in replies():
-        indices = sorted({chunk.part for chunk in chunks if not isinstance(chunk, Opened | UsageReport | End)})
+        indices = sorted(
+            {chunk.part for chunk in chunks if not isinstance(chunk, Opened | UsageReport | Vectors | End)}
+        )
         alone = [folded(*(chunk for chunk in chunks if getattr(chunk, "part", None) == index)) for index in indices]
         assert folded(*chunks) == tuple(part for parts in alone for part in parts)
         assert len(alone) == len(folded(*chunks))

@@ -34,7 +34,7 @@ from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge import wire_answer, wire_content
 from quickthorn_server.edge.violations import Violations
 from quickthorn_server.execution.events import Begun, Finished
-from tests.support.full_request import FULL
+from tests.support.full_request import FULL_PROMPT
 from tests.support.random_replies import random_reply
 from tests.support.stage import PROMPT, Player, Score, Stage
 from tests.support.virtual import run_virtual
@@ -250,7 +250,7 @@ def test_a_failure_before_any_lane_has_no_usage() -> None:
     assert written == pb.RouteFailure(request_id="request-1")
 
 
-@pytest.mark.parametrize("message", FULL.prompt.messages)
+@pytest.mark.parametrize("message", FULL_PROMPT.messages)
 def test_what_is_written_is_read_back(message: Message) -> None:
     """Parts of every kind survive the way to a client and back: an answer can be appended to the conversation."""
     violations = Violations()

@@ -10,6 +10,7 @@ import pytest
 from quickthorn import messages as pb
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
+from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.request import Request
 from quickthorn_server.edge import wire_request
 from tests.support.every_field import changes, declared
@@ -23,6 +24,12 @@ USER, ASSISTANT = pb.Role.ROLE_USER, pb.Role.ROLE_ASSISTANT
 def read(metadata_id: str = "", **given: Any) -> Request:
     """Read a request that says "hi", changed by what is *given*."""
     return wire_request.request(pb.CompletionRequest(**{"messages": [HI], **given}), metadata_id)
+
+
+def prompt_of(**given: Any) -> Prompt:
+    prompt = read(**given).prompt
+    assert isinstance(prompt, Prompt)
+    return prompt
 
 
 def faults(**given: Any) -> list[tuple[str, str]]:
@@ -204,7 +211,7 @@ def test_deep_nesting_is_no_bug_of_ours() -> None:
     """A schema nested beyond any stack is read, or refused as bad input, and never a fault of the server."""
     nested = ['{"properties":{"a":' * depth + "{}" + "}}" * depth for depth in (100, 500, 5_000)]
     for text in nested[:2]:
-        assert read(**schema(text)).prompt.tools
+        assert prompt_of(**schema(text)).tools
     assert "is not JSON" in faults(**schema(nested[2]))[0][1]
 
 
@@ -217,7 +224,7 @@ def test_a_full_request_is_read_field_by_field() -> None:
 def test_other_cases_of_a_choice_are_read(given: dict[str, Any], expected: object) -> None:
     """Each case of a oneof that occurs once."""
     tools = [{"function": {"name": "f"}}, {"provider_tool": {"provider": "p", "type": "web_search", "json": "{}"}}]
-    prompt = read(tools=tools, **given).prompt
+    prompt = prompt_of(tools=tools, **given)
     (name,) = given
     assert getattr(prompt, name) == expected
 
@@ -226,15 +233,15 @@ def test_an_empty_request_leaves_everything_open() -> None:
     """Defaults are the absence of a wish, not a wish of ours."""
     asked = read()
     assert asked == Request(asked.prompt)
-    assert asked.prompt.tool_choice is None
-    assert asked.prompt.sampling.temperature is None
+    assert prompt_of().tool_choice is None
+    assert prompt_of().sampling.temperature is None
 
 
 def test_an_answer_can_be_sent_back_as_it_came() -> None:
     """An assistant may have said nothing, or an empty word; a call without arguments is read as "{}"."""
     for parts in ([], [{"text": ""}], [{"reasoning": ""}]):
-        assert read(messages=[HI, {"role": ASSISTANT, "parts": parts}]).prompt.messages[1].role.value == "assistant"
-    call = read(**says({"tool_call": {"id": "1", "name": "f"}}, ASSISTANT)).prompt.messages[0].parts[1].kind
+        assert prompt_of(messages=[HI, {"role": ASSISTANT, "parts": parts}]).messages[1].role.value == "assistant"
+    call = prompt_of(**says({"tool_call": {"id": "1", "name": "f"}}, ASSISTANT)).messages[0].parts[1].kind
     assert getattr(call, "arguments_json", "") == "{}"
 
 
