@@ -428,6 +428,7 @@ def test_bad_requests_name_their_fields() -> None:
             assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
             error = await failure(routing(opened).Complete(ask(route="nowhere")))
             assert (error.code(), reason(error)) == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_ROUTE")
+            assert details(error, error_details_pb2.ErrorInfo).metadata == {"route": "nowhere", "known": "default"}
             assert up.exchanges == []
 
     run(main())
@@ -473,6 +474,7 @@ def test_keys_of_callers_are_asked_for() -> None:
             assert text(await stub.Complete(ask(), metadata=key)) == "x"
             error = await failure(stub.Complete(ask(route="private"), metadata=key))
             assert (error.code(), reason(error)) == (grpc.StatusCode.PERMISSION_DENIED, "ROUTE_FORBIDDEN")
+            assert details(error, error_details_pb2.ErrorInfo).metadata == {"route": "private"}
 
     run(main())
 

@@ -123,7 +123,7 @@ def test_a_rejection_becomes_the_status_only_when_no_lane_is_left() -> None:
         delay=0.25,
     )
     assert played.error is not None
-    assert played.error.reason is Reason.REJECTED
+    assert (played.error.reason, played.error.metadata) == (Reason.REJECTED, {"backend": "b"})
     assert played.ended_at == 3.0
     assert cast.scripts["c"].opened_at == []
 
@@ -403,6 +403,22 @@ def test_a_unary_winner_that_stalls_is_replaced() -> None:
     answer, cast = completed(a=[(0.1, TextDelta(0, "half")), *silent()], b=says("whole"), timeouts=Timeouts(idle=1.0))
     assert [part.kind.text for part in answer.parts] == ["whole"]
     assert [lane[3] for lane in cast.lanes()] == [0.0, 1.1]
+
+
+def test_a_loser_stands_in_for_a_unary_winner_that_breaks() -> None:
+    """It was stopped, it has not failed: it is asked once more, after those not asked yet and before any retry."""
+    broken = [(0.1, TextDelta(0, "half")), *fails(Failure.PROTOCOL, 0.4)]
+    answer, cast = completed(a=silent(), b=broken, c=fails(Failure.NOT_FOUND), delay=0.25, attempts=9)
+    assert isinstance(answer, CallError)  # a is silent still, and c knows no such model
+    assert cast.lanes()[:4] == [
+        ("a", "first", "lost", 0.0),
+        ("b", "silence", "broke", 0.25),
+        ("c", "failover", "failed", 0.75),
+        ("a", "failover", "failed", 0.75),
+    ]
+    answer, cast = completed(a=broken, b=says("whole", after=0.3), delay=0.05)
+    assert [part.kind.text for part in answer.parts] == ["whole"]
+    assert cast.lanes() == [("a", "first", "broke", 0.0), ("b", "silence", "lost", 0.05), ("b", "failover", "won", 0.5)]
 
 
 def test_total_bounds_a_unary_attempt_to_its_end() -> None:

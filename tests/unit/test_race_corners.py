@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
-from quickthorn_server.core.catalogue import BreakerRule, Timeouts
+from quickthorn_server.core.catalogue import BreakerRule, Entry, HedgeRule, Route, Timeouts
 from quickthorn_server.core.chunk import End, FinishReason, ReasoningDelta, TextDelta
+from quickthorn_server.core.content import Text
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Failure, Reason
 from quickthorn_server.core.plan import Plan
-from quickthorn_server.execution.events import Event, Finished
+from quickthorn_server.execution.events import Event, Finished, Said
+from quickthorn_server.execution.executor import Executor
+from quickthorn_server.execution.latency import Latency
 from tests.support.stage import PROMPT, Player, Score, Stage
 from tests.support.virtual import run_virtual
 
@@ -191,3 +195,36 @@ def test_a_fault_of_ours_is_not_told_as_a_cancellation() -> None:
         return stage
 
     assert run_virtual(main()).ended == ["INTERNAL"]
+
+
+@pytest.mark.parametrize("unary", [True, False])
+def test_what_follows_the_end_is_left_out(unary: bool) -> None:
+    """A provider that goes on after its end, in the same burst or a later one, does not spoil the answer."""
+
+    async def main() -> str:
+        score: Score = [(0.1, [TextDelta(0, "x"), STOP, TextDelta(0, "y")]), (0.0, [TextDelta(0, "z"), STOP])]
+        stage = Stage({"a": Player(score)})
+        if unary:
+            answer = await stage.executor.complete(stage.plan(), PROMPT, stage.call())
+            return "".join(part.kind.text for part in answer.parts if isinstance(part.kind, Text))
+        said = [event for _, event in await streamed(stage, stage.plan()) if isinstance(event, Said)]
+        return "".join(chunk.text for event in said for chunk in event.chunks if isinstance(chunk, TextDelta))
+
+    assert run_virtual(main()) == "x"
+
+
+def test_it_is_learned_how_long_a_loser_was_waited_for() -> None:
+    """Its backend was at least so slow; who is only known by answers would look faster with every hedge."""
+
+    async def main() -> dict[str, float]:
+        stage = Stage({"a": Player(SILENT), "b": Player(says("x"))})
+        latency = Latency([Route("r", (Entry("a"),), hedge=HedgeRule(percentile=0.5))])
+        for _ in range(20):
+            latency.spoke("a", 0.2)
+        executor = Executor(replace(stage.executor._estate, latency=latency))
+        for _ in range(40):
+            await executor.complete(stage.plan(delay=0.2), PROMPT, stage.call())
+        await stage.reaper.idle(10)
+        return {name: round(seconds, 6) for (name, _), seconds in latency.first_content.items()}
+
+    assert run_virtual(main()) == {"a": 0.3, "b": 0.1}

@@ -22,13 +22,13 @@ from quickthorn_server.cli.serve import serve
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="quickthorn")
 def main() -> None:
-    r"""Route LLM calls over gRPC: one typed call in, the best living model answers.
+    """Route LLM calls over gRPC: one typed call in, the best living model answers.
 
     \b
-    quickthorn serve                     start on an embedded model: no key, no file
+    quickthorn serve                         start on an embedded model: no key, no file
     quickthorn complete "Why is rain wet?"   ask it
-    quickthorn init                      write a commented quickthorn.yaml to grow from
-    """
+    quickthorn init                          write a commented quickthorn.yaml to grow from
+    """  # noqa: D301 - click reads \b as: do not wrap
 
 
 for command in (serve, check, init, schema, complete, chat, explain, local, completion):

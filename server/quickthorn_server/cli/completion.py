@@ -10,13 +10,13 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print what makes SHELL complete this command.
+    """Print what makes SHELL complete this command.
 
     \b
     bash:  echo 'eval "$(quickthorn completion bash)"' >> ~/.bashrc
     zsh:   echo 'eval "$(quickthorn completion zsh)"' >> ~/.zshrc
     fish:  quickthorn completion fish > ~/.config/fish/completions/quickthorn.fish
-    """
+    """  # noqa: D301 - click reads \b as: do not wrap
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"this version of click knows no {shell}")

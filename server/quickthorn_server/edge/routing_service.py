@@ -128,11 +128,11 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
     def _route(self, asked: Request) -> str:
         name = asked.route or self._catalogue.default_route
         if not _allowed(name):
-            raise CallError(Reason.ROUTE_FORBIDDEN, f"your key may not use route {name}")
+            raise CallError(Reason.ROUTE_FORBIDDEN, f"your key may not use route {name[:64]}", metadata={"route": name})
         if name not in self._catalogue.routes:
             known = ", ".join(route for route in self._catalogue.routes if _allowed(route))
             message = f"there is no route {name[:64]!r}; known are {known}"
-            raise CallError(Reason.UNKNOWN_ROUTE, message, metadata={"routes": known})
+            raise CallError(Reason.UNKNOWN_ROUTE, message, metadata={"route": name, "known": known})
         return name
 
 

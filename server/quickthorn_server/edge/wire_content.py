@@ -31,6 +31,12 @@ from quickthorn_server.edge.violations import Violations
 
 _ROLES = {pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT, pb.ROLE_SYSTEM: Role.SYSTEM}
 _MEDIA = {kind.value: kind for kind in MediaKind}
+_SPEAKERS: dict[type[Any], Role] = {
+    ToolCall: Role.ASSISTANT,
+    Reasoning: Role.ASSISTANT,
+    Refusal: Role.ASSISTANT,
+    ToolResult: Role.USER,
+}
 
 
 def seconds(duration: Duration) -> float:
@@ -64,11 +70,23 @@ def parts(given: Iterable[pb.Part], field: str, violations: Violations) -> tuple
     return tuple(_part(part, f"{field}[{place}]", violations) for place, part in enumerate(given))
 
 
+def system(given: Iterable[pb.Part], violations: Violations) -> tuple[Part, ...]:
+    """Read the leading instructions: text, and nothing that somebody else has said."""
+    read = parts(given, "system", violations)
+    for place, part in enumerate(read):
+        violations.check(isinstance(part.kind, Text | None), f"system[{place}]", "must be text")
+    return read
+
+
 def _message(message: pb.Message, field: str, violations: Violations) -> Message:
     role = _ROLES.get(message.role)
     if role is None:
         violations.add(f"{field}.role", "must be USER, ASSISTANT or SYSTEM")
     read = parts(message.parts, f"{field}.parts", violations)
+    for place, part in enumerate(read):
+        speaker = _SPEAKERS.get(type(part.kind))
+        if speaker and role and speaker is not role:
+            violations.add(f"{field}.parts[{place}]", f"is what only {speaker.name} may say")
     if role is not Role.ASSISTANT:  # an assistant may have said nothing
         says = any(not isinstance(part.kind, Text) or part.kind.text for part in read)
         violations.check(says, f"{field}.parts", "must not be empty")
@@ -140,7 +158,10 @@ def _tool_call(call: pb.ToolCall, field: str, violations: Violations) -> ToolCal
 
 def _tool_result(result: pb.ToolResult, field: str, violations: Violations) -> ToolResult:
     violations.check(bool(result.tool_call_id), f"{field}.tool_call_id", "must name the call it answers")
-    return ToolResult(result.tool_call_id, parts(result.parts, f"{field}.parts", violations), result.is_error)
+    read = parts(result.parts, f"{field}.parts", violations)
+    for place, part in enumerate(read):
+        violations.check(type(part.kind) not in _SPEAKERS, f"{field}.parts[{place}]", "is not what a tool may say")
+    return ToolResult(result.tool_call_id, read, result.is_error)
 
 
 def _opaque(state: pb.OpaqueState, field: str, violations: Violations) -> OpaqueState:

@@ -52,7 +52,7 @@ def _prompt(given: completion_pb2.CompletionRequest, violations: Violations) -> 
     tools = wire_tools.tools(given.tools, violations)
     return Prompt(
         messages=wire_content.messages(given.messages, violations),
-        system=wire_content.parts(given.system, "system", violations),
+        system=wire_content.system(given.system, violations),
         tools=tools,
         tool_choice=wire_tools.tool_choice(given.tool_choice, tools, violations)
         if given.HasField("tool_choice")

@@ -122,6 +122,8 @@ class Carried:
         for lane in self.race.lanes:
             if lane.spoke_at is not None:
                 self._estate.latency.spoke(lane.backend.name, lane.spoke_at - lane.started_at)
+            elif lane.error is None and lane.ended_at is not None:
+                self._estate.latency.outlasted(lane.backend.name, lane.ended_at - lane.started_at)
 
     def _trace(self) -> Trace:
         served = (place for place, lane in enumerate(self.race.lanes) if lane.outcome is Outcome.WON)

@@ -8,8 +8,11 @@ from enum import Enum
 
 from quickthorn_server.core.catalogue import Timeouts
 
-TICK = 1e-6
-"""Seconds within which an instant counts as reached: a loop may fire a timer a hair early."""
+TICK = 1e-3
+"""Seconds within which an instant counts as reached.
+
+uvloop's clock has whole milliseconds and its timers go to the nearest one, so they fire up to half of one early.
+"""
 
 
 class Limit(Enum):

@@ -29,6 +29,10 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[float], tra
     candidates = plan.order if plan.failover else plan.order[:1]
     everybody = {backend.name for backend in candidates} <= {name for name, _ in errors}
     reason = reason_of([error for _, error in errors], everybody=everybody)
+    if reason is Reason.REJECTED:
+        rejecting = next(name for name, error in errors if MEANING[error.failure].terminal)
+        message = f"backend {rejecting} says that the request is bad"
+        return CallError(reason, message, trace=trace, metadata={"backend": rejecting})
     told = ", ".join(f"{name} {error.failure.value}" for name, error in errors)
     wait = _wait([error for _, error in errors]) if reason in _WAITING_HELPS else None
     return CallError(reason, f"no backend of route {route} answered: {told}", retry_after=wait, trace=trace)

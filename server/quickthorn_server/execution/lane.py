@@ -142,6 +142,8 @@ class Lane:
             self._fail(BackendError(Failure.INTERNAL, "internal error"))
 
     def _read(self, burst: Burst) -> None:
+        if self.end is not None:
+            return  # nothing can follow: a provider that goes on has its last words left out
         now = self._loop.time()
         for chunk in burst:
             match chunk:
@@ -159,7 +161,7 @@ class Lane:
                     self.opened = chunk
                 case End():
                     self._finish(chunk, now)
-                    break  # nothing can follow: a provider that goes on has its last words left out
+                    break
         self._wake()
 
     def _speaks(self, chunk: Chunk) -> bool:

@@ -8,7 +8,7 @@ the client will see wins, and the others are cancelled in that same step.  It is
 * A failure never beats a healthy lane.  A terminal failure (no backend would do better) stops new lanes only; it
   becomes the call's status when no lane is left.
 * A winner may break.  A stream's caller has seen its words, so the race is over; a unary caller has seen nothing, so
-  `winner` may be called again and races on without it.
+  `winner` may be called again and races on without it.  Whoever had lost to it may then be asked once more.
 
 Everything is decided in `_step`, synchronously, whenever anything changed; doing is `_start` and `Lane.stop`.
 Losers are never waited for here: leaving the race hands what still closes to the reaper.
@@ -127,8 +127,9 @@ class Race:
     def _crown(self, winner: Lane) -> Lane:
         winner.outcome = Outcome.WON
         for lane in self.lanes:
-            if lane is not winner:
+            if lane.outcome is None and lane.error is None:
                 lane.stop(Outcome.LOST)
+                self._schedule.lost(lane.backend)
         return winner
 
     def _hear_failures(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Who is asked next, and when: each candidate once in order, then those worth asking again after their backoff."""
+"""Who is asked next, and when: each candidate in order, who lost to a broken winner, then who may be retried."""
 
 from __future__ import annotations
 
@@ -69,8 +69,12 @@ class Schedule:
         if _retryable(error, self._rule):
             self._put_back(backend, error, now)
 
+    def lost(self, backend: Backend) -> None:
+        """Take in that a lane was stopped for a winner: it has not failed, so should that one break, it is next."""
+        self._fresh.append(backend)
+
     def fresh(self, cause: Cause) -> Start | None:
-        """Take the next candidate that was not asked yet and whose circuit admits it."""
+        """Take the next candidate that was not asked yet, or lost, and whose circuit admits it."""
         while self._fresh:
             start = self._leave(self._fresh.popleft(), cause)
             if start is not None:

@@ -1,0 +1,28 @@
+"""Help as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from quickthorn_server.cli import main
+
+
+def _commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=" ".join(path) or "quickthorn") for path in _commands(main)])
+def test_examples_keep_their_lines(path: tuple[str, ...]) -> None:
+    r"""Click keeps a paragraph as it is after a backspace character; a raw `\b` would be printed, its lines run on."""
+    shown = CliRunner().invoke(main, [*path, "--help"]).output
+    assert shown.startswith("Usage:")
+    assert "\\b" not in shown
