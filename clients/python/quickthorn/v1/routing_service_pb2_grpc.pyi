@@ -39,7 +39,8 @@ class RoutingStub:
 
     Guarantee: the caller gets one complete answer of one backend, or a failure; never part of an answer. A backend
     that breaks or stalls in the middle is replaced from scratch as long as attempts and deadline allow.
-    More than one backend may have been asked, and is paid for: `usage` and `cost_nano_usd` count all of them.
+    More than one backend may have been asked, and is paid for: what each consumed stands in
+    `trace.attempts`, while `usage` and `cost_nano_usd` are those of the one that served.
     """
 
     StreamComplete: grpc.UnaryStreamMultiCallable[
@@ -108,7 +109,8 @@ class RoutingAsyncStub:
 
     Guarantee: the caller gets one complete answer of one backend, or a failure; never part of an answer. A backend
     that breaks or stalls in the middle is replaced from scratch as long as attempts and deadline allow.
-    More than one backend may have been asked, and is paid for: `usage` and `cost_nano_usd` count all of them.
+    More than one backend may have been asked, and is paid for: what each consumed stands in
+    `trace.attempts`, while `usage` and `cost_nano_usd` are those of the one that served.
     """
 
     StreamComplete: grpc.aio.UnaryStreamMultiCallable[
@@ -179,7 +181,8 @@ class RoutingServicer(metaclass=abc.ABCMeta):
 
         Guarantee: the caller gets one complete answer of one backend, or a failure; never part of an answer. A backend
         that breaks or stalls in the middle is replaced from scratch as long as attempts and deadline allow.
-        More than one backend may have been asked, and is paid for: `usage` and `cost_nano_usd` count all of them.
+        More than one backend may have been asked, and is paid for: what each consumed stands in
+        `trace.attempts`, while `usage` and `cost_nano_usd` are those of the one that served.
         """
 
     @abc.abstractmethod
