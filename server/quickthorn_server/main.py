@@ -75,7 +75,7 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
 
 def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Gate, reaper: Reaper) -> grpc.aio.Server:
     loop = asyncio.get_running_loop()
-    observer = Fanout((HealthObserver(health, catalogue), LogObserver()))
+    observer = Fanout((HealthObserver(health, catalogue, loop.call_later), LogObserver()))
     breakers = Breakers(catalogue.backends.values(), loop.time, observer.circuit_changed)
     latency = Latency(catalogue.routes.values())
     executor = Executor(

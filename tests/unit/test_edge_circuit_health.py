@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, Route
 from quickthorn_server.core.plan import Circuit
 from quickthorn_server.edge.circuit_health import HealthObserver
@@ -23,27 +25,68 @@ def down(health: Health) -> set[str]:
     return {name for name, serving in health.serving().items() if not serving}
 
 
-def test_a_route_is_down_when_all_its_backends_are() -> None:
-    """Open and half-open circuits count as down; the process itself is not touched."""
-    health = Health()
+class Timers:
+    """Timers that a test lets ring."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[float, Callable[[], None]]] = []
+
+    def later(self, wait: float, ring: Callable[[], None]) -> Timers.Handle:
+        self.waiting.append((wait, ring))
+        return Timers.Handle(self, (wait, ring))
+
+    def ring(self) -> None:
+        for _, ring in self.waiting[:]:
+            ring()
+        self.waiting.clear()
+
+    class Handle:
+        """One of them."""
+
+        def __init__(self, timers: Timers, entry: tuple[float, Callable[[], None]]) -> None:
+            self._timers, self._entry = timers, entry
+
+        def cancel(self) -> None:
+            if self._entry in self._timers.waiting:
+                self._timers.waiting.remove(self._entry)
+
+
+def test_a_route_is_down_while_none_of_its_backends_may_be_asked() -> None:
+    """A backend is down unless its circuit is closed; a route only while all its circuits are open."""
+    health, timers = Health(), Timers()
     health.start_serving()
-    observer = HealthObserver(health, CATALOGUE)
+    observer = HealthObserver(health, CATALOGUE, timers.later)
     assert down(health) == set()
     observer.circuit_changed("a", Circuit.OPEN)
     assert down(health) == {"backend/a", "route/one"}
-    observer.circuit_changed("b", Circuit.HALF_OPEN)
+    observer.circuit_changed("b", Circuit.OPEN)
     assert down(health) == {"backend/a", "backend/b", "route/one", "route/both"}
     observer.circuit_changed("a", Circuit.HALF_OPEN)
-    assert down(health) == {"backend/a", "backend/b", "route/one", "route/both"}
+    assert down(health) == {"backend/a", "backend/b"}
     observer.circuit_changed("a", Circuit.CLOSED)
     assert down(health) == {"backend/b"}
+
+
+def test_a_route_comes_back_when_its_circuit_would_let_a_probe_through() -> None:
+    """Nobody needs to call first: a balancer that obeys the health of a route would never let anybody."""
+    health, timers = Health(), Timers()
+    health.start_serving()
+    observer = HealthObserver(health, CATALOGUE, timers.later)
+    observer.circuit_changed("a", Circuit.OPEN)
+    assert [wait for wait, _ in timers.waiting] == [CATALOGUE.backends["a"].breaker.open_for]
+    timers.ring()
+    assert down(health) == {"backend/a"}
+    observer.circuit_changed("a", Circuit.OPEN)
+    observer.circuit_changed("a", Circuit.CLOSED)
+    assert timers.waiting == []
+    assert down(health) == set()
 
 
 def test_a_circuit_that_closes_during_drain_changes_nothing() -> None:
     """From drain on everything is down."""
     health = Health()
     health.start_serving()
-    observer = HealthObserver(health, CATALOGUE)
+    observer = HealthObserver(health, CATALOGUE, Timers().later)
     health.begin_drain()
     observer.circuit_changed("a", Circuit.CLOSED)
     health.start_serving()

@@ -82,6 +82,21 @@ def test_an_interrupted_one_is_made_anew(ran: list[list[str]], monkeypatch: pyte
     assert not SOME.unfinished.exists()
 
 
+def test_an_interrupted_update_is_not_trusted_after_the_pins_came_back(
+    ran: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checking out the old lock again does not undo what pip had begun with the new one."""
+    made(SOME)
+    (tmp_path / PINS).write_text("one==2\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "_pip", _fail)
+        with pytest.raises(SystemExit):
+            made(SOME)
+    (tmp_path / PINS).write_text("one==1\n")
+    made(SOME)
+    assert _kinds(ran) == ["venv", "pip", "venv", "pip"]
+
+
 def _fail(*_: object) -> None:
     sys.exit("the network is gone")
 

@@ -16,6 +16,7 @@ from packaging.version import Version
 import quickthorn
 import quickthorn_server
 from tools.lock import EDITABLE, locks
+from tools.wheels import PACKAGES, faults_of
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -121,3 +122,16 @@ def test_both_distributions_carry_the_same_licence() -> None:
     """Each ships the file."""
     assert (ROOT / "LICENSE").read_bytes() == (ROOT / "clients" / "python" / "LICENSE").read_bytes()
     assert SERVER["project"]["license"] == CLIENT["project"]["license"]
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES))
+def test_a_wheel_holds_its_package_and_licence_and_nothing_else(name: str) -> None:
+    """`make wheels` would find what is missing, such as the starter configuration, and what does not belong."""
+    top = PACKAGES[name]
+    files = {path.relative_to(top.parent).as_posix() for path in top.rglob("*") if path.is_file()}
+    files = {file for file in files if "__pycache__" not in file} | {f"{name}-1.dist-info/licenses/LICENSE"}
+    data = {"quickthorn": "quickthorn_server/config/starter.yaml", "quickthorn_client": "quickthorn/py.typed"}[name]
+    assert faults_of(name, files) == []
+    assert faults_of(name, files - {data}) == [f"lacks {data}"]
+    assert faults_of(name, files | {"tests/x.py"}) == ["should not hold tests/x.py"]
+    assert faults_of(name, {file for file in files if "LICENSE" not in file}) == ["lacks its LICENSE"]

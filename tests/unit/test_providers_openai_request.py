@@ -158,7 +158,7 @@ def test_what_cannot_be_carried_fails_here_and_not_there(kind: Kind) -> None:
     """Another backend may carry it, so the failure is not one of the request."""
     with pytest.raises(BackendError) as caught:
         body(ask(said(Role.USER, kind)))
-    assert caught.value.failure is Failure.INTERNAL
+    assert caught.value.failure is Failure.UNSUPPORTED
 
 
 def test_tools_and_schemas_are_sent_byte_for_byte() -> None:

@@ -193,7 +193,7 @@ def test_much_unseen_reasoning_commits_all_the_same() -> None:
     """Beyond 256 KiB held a lane commits: memory is bounded."""
     thinking: list[Step] = [(0.01, ReasoningDelta(0, "x" * 1024)) for _ in range(257)]
     played, _ = streamed(a=[*thinking, (60.0, STOP)], b=says("X", after=9), delay=5.0, timeouts=Timeouts(idle=100))
-    assert played.at[0] == pytest.approx(2.57, abs=0.01)
+    assert played.at[0] == pytest.approx(2.53, abs=0.01)
 
 
 def test_the_start_of_a_tool_call_commits() -> None:
@@ -542,3 +542,32 @@ def test_a_bug_in_a_lane_fails_it_and_its_text_is_not_logged(caplog: pytest.LogC
     assert cast.trace.attempts[0].failure is Failure.INTERNAL
     assert "bug backend=a at=KeyError(" in caplog.text
     assert "the prompt" not in caplog.text
+
+
+def test_a_call_that_may_not_fail_over_asks_the_first_or_nobody() -> None:
+    """With hedging on and the first circuit open, the second backend is not asked in its place."""
+
+    async def main() -> tuple[Played, Cast]:
+        rule = BreakerRule(consecutive=1, open_for=5.0)
+        cast = Cast(rule=rule, a=Scripted(fails(Failure.UNAVAILABLE, http_status=500)), b=Scripted(says("X")))
+        await cast.streamed(cast.plan(attempts=1))
+        return await cast.streamed(cast.plan(delay=0.1, failover=False)), cast
+
+    played, cast = run_virtual(main())
+    assert played.error is not None
+    assert played.error.reason is Reason.NO_HEALTHY_BACKEND
+    assert "backend a" in played.error.message
+    assert cast.scripts["b"].opened_at == []
+
+
+def test_what_no_format_can_carry_is_nobodys_fault() -> None:
+    """Unsupported everywhere: no eligible backend, and no circuit counts it."""
+
+    async def main() -> tuple[Played, Cast]:
+        cast = Cast(rule=BreakerRule(consecutive=1), a=Scripted(fails(Failure.UNSUPPORTED)))
+        return await cast.streamed(cast.plan()), cast
+
+    played, cast = run_virtual(main())
+    assert played.error is not None
+    assert played.error.reason is Reason.NO_ELIGIBLE_BACKEND
+    assert (cast.told.circuits, len(cast.lanes())) == ([], 1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickthorn_server.core.usage import UNKNOWN_USAGE, Price, Usage, UsageSource, cost_nano_usd
+from quickthorn_server.core.usage import Price, Usage, UsageSource, cost_nano_usd
 from tests.support.laws import law
 
 PRICE = Price(Decimal("0.25"), Decimal("2.00"), Decimal("0.025"), Decimal(0), {"web_search": Decimal("0.01")})
@@ -105,7 +105,7 @@ def test_it_is_decimal_to_the_end() -> None:
     [
         (None, PRICE),
         (Usage(1, 1), None),
-        (UNKNOWN_USAGE, PRICE),
+        (Usage(source=UsageSource.UNKNOWN), PRICE),
         (Usage(None, 1), PRICE),
         (Usage(1, None), PRICE),
         (Usage(None, None, units={"web_search": 1}), PRICE),

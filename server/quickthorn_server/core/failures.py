@@ -24,6 +24,7 @@ class Failure(Enum):
     LOST = "lost"  # the connection broke
     TIMEOUT = "timeout"
     PROTOCOL = "protocol"  # what came is not what the wire format promises, or it ended early
+    UNSUPPORTED = "unsupported"  # the provider's wire format cannot carry what is asked
     INTERNAL = "internal"  # a fault of ours
 
 
@@ -89,6 +90,7 @@ MEANING: dict[Failure, Meaning] = {
     Failure.LOST: _SICK,
     Failure.TIMEOUT: _SICK,
     Failure.PROTOCOL: Meaning(blame=True),
+    Failure.UNSUPPORTED: Meaning(alone=Reason.NO_ELIGIBLE_BACKEND, unanimous=True),
     Failure.INTERNAL: Meaning(alone=Reason.INTERNAL, unanimous=True),
 }
 

@@ -36,9 +36,6 @@ class Usage:
     source: UsageSource = UsageSource.REPORTED
 
 
-UNKNOWN_USAGE = Usage(source=UsageSource.UNKNOWN)
-
-
 @dataclass(frozen=True, slots=True)
 class Price:
     """USD per million tokens; *units* in USD each.  A cache price left out is the input price."""

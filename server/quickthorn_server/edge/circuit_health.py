@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Catalogue
@@ -9,29 +12,54 @@ from quickthorn_server.core.plan import Circuit
 from quickthorn_server.edge.health import Health
 
 
-class HealthObserver:
-    """A core Observer.  A backend serves while its circuit is closed, a route while one of its backends does."""
+class Timer(Protocol):
+    """What can be taken back."""
 
-    def __init__(self, health: Health, catalogue: Catalogue) -> None:
+    def cancel(self) -> None:
+        """Do not call after all."""
+
+
+Later = Callable[[float, Callable[[], None]], Timer]
+"""Call something so many seconds from now."""
+
+
+class HealthObserver:
+    """A core Observer.
+
+    A backend serves while its circuit is closed.  A route serves while one of its backends may be asked, also on
+    trial: a balancer that turns away from a route would stop the very calls that close its circuits again.
+    """
+
+    def __init__(self, health: Health, catalogue: Catalogue, later: Later) -> None:
         self._health = health
-        self._routes = catalogue.routes
-        self._down: set[str] = set()
+        self._catalogue = catalogue
+        self._later = later
+        self._shut: dict[str, Timer] = {}
         for backend in catalogue.backends:
             health.set(f"backend/{backend}", serving=True)
-        for route in self._routes:
+        for route in catalogue.routes:
             health.set(f"route/{route}", serving=True)
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Set the backend's health, and that of the routes it is in."""
-        if circuit is Circuit.CLOSED:
-            self._down.discard(backend)
-        else:
-            self._down.add(backend)
-        self._health.set(f"backend/{backend}", serving=backend not in self._down)
-        for name, route in self._routes.items():
-            candidates = {entry.backend for entry in route.entries}
-            if backend in candidates:
-                self._health.set(f"route/{name}", serving=not candidates <= self._down)
+        self._health.set(f"backend/{backend}", serving=circuit is Circuit.CLOSED)
+        timer = self._shut.pop(backend, None)
+        if timer is not None:
+            timer.cancel()
+        if circuit is Circuit.OPEN:
+            wait = self._catalogue.backends[backend].breaker.open_for
+            self._shut[backend] = self._later(wait, lambda: self._may_be_tried(backend))
+        self._tell_routes(backend)
 
     def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
         """Nothing: health is about circuits, not about calls."""
+
+    def _may_be_tried(self, backend: str) -> None:
+        self._shut.pop(backend, None)
+        self._tell_routes(backend)
+
+    def _tell_routes(self, backend: str) -> None:
+        for name, route in self._catalogue.routes.items():
+            candidates = {entry.backend for entry in route.entries}
+            if backend in candidates:
+                self._health.set(f"route/{name}", serving=not candidates <= self._shut.keys())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from quickthorn.v1 import completion_pb2, directives_pb2, options_pb2
 from quickthorn_server.core.catalogue import REGIONS
 from quickthorn_server.core.prompt import Prompt, ReasoningEffort, ReasoningOptions, Sampling
-from quickthorn_server.core.request import Objective, Preferences, Request
+from quickthorn_server.core.request import Directives, Objective, Preferences, Request, Requirements
 from quickthorn_server.edge import wire_content, wire_rules, wire_tools
 from quickthorn_server.edge.violations import Violations
 
@@ -38,9 +38,13 @@ def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request
     read = Request(
         prompt=_prompt(given, violations),
         route=given.route,
-        requirements=wire_rules.requirements(given.requirements, violations),
-        preferences=_preferences(given.preferences, violations),
-        directives=wire_rules.directives(given.directives, violations),
+        requirements=wire_rules.requirements(given.requirements, violations)
+        if given.HasField("requirements")
+        else Requirements(),
+        preferences=_preferences(given.preferences, violations) if given.HasField("preferences") else Preferences(),
+        directives=wire_rules.directives(given.directives, violations)
+        if given.HasField("directives")
+        else Directives(),
         labels=wire_rules.labels(given.labels, violations),
         request_id=wire_rules.identifier(given.request_id or request_id, violations),
     )
@@ -58,8 +62,8 @@ def _prompt(given: completion_pb2.CompletionRequest, violations: Violations) -> 
         if given.HasField("tool_choice")
         else None,
         response_format=wire_tools.response_format(given.response_format, violations),
-        sampling=_sampling(given.sampling, violations),
-        reasoning=_reasoning(given.reasoning, violations),
+        sampling=_sampling(given.sampling, violations) if given.HasField("sampling") else Sampling(),
+        reasoning=_reasoning(given.reasoning, violations) if given.HasField("reasoning") else ReasoningOptions(),
         provider_options_json=wire_rules.provider_options(given.provider_options_json, violations),
     )
 

@@ -18,6 +18,7 @@ from quickthorn_server.core.failures import BackendError, Reason
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
+from quickthorn_server.core.sizes import utf8_size
 from quickthorn_server.core.usage import cost_nano_usd
 from quickthorn_server.execution import ending
 from quickthorn_server.execution.breakers import Breakers, CircuitOpen, Permit
@@ -50,6 +51,7 @@ class Carried:
     def __init__(self, estate: Estate, plan: Plan, prompt: AnyPrompt, call: Call, *, unary: bool) -> None:
         whole = unary and plan.whole
         self.delivered = 0
+        self._told: Trace | None = None
         self._estate = estate
         self._plan = plan
         self._prompt = prompt
@@ -76,20 +78,22 @@ class Carried:
         await self.race.__aexit__(kind, error, trace)
         self._learn()
         failure = self._failure(error)
-        self._estate.observer.call_ended(self._call, self._plan.route.name, _how(error, failure), self._trace())
+        told = (failure.trace if failure else self._told) or self._trace()
+        self._estate.observer.call_ended(self._call, self._plan.route.name, _how(error, failure), told)
         if failure is not None:
             raise failure from None
 
     def count(self, chunks: Sequence[Chunk]) -> None:
         """Count the text that is about to be delivered."""
-        self.delivered += sum(len(chunk.text.encode()) for chunk in chunks if type(chunk) is TextDelta)
+        self.delivered += sum(utf8_size(chunk.text) for chunk in chunks if type(chunk) is TextDelta)
 
     def finished(self, winner: Lane) -> Finished:
         """Return the clean end of the call, once *winner* has ended."""
         if winner.end is None:
             raise ValueError("the winner has not ended")
         cost = cost_nano_usd(winner.usage, winner.backend.price)
-        return Finished(winner.end, winner.usage, cost, self._trace())
+        self._told = self._trace()
+        return Finished(winner.end, winner.usage, cost, self._told)
 
     def _admit(self, backend: Backend) -> Permit | None:
         try:
@@ -119,6 +123,8 @@ class Carried:
                 return None
 
     def _learn(self) -> None:
+        if self._rule.whole:
+            return  # the time of a whole reply is no time to first content
         for lane in self.race.lanes:
             if lane.spoke_at is not None:
                 self._estate.latency.spoke(lane.backend.name, lane.spoke_at - lane.started_at)

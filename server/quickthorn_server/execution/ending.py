@@ -25,6 +25,8 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[float], tra
     errors = [(lane.backend.name, lane.error) for lane in lanes if lane.error is not None]
     if not errors:
         message = f"every circuit of route {route} is open"
+        if not plan.failover:
+            message = f"the circuit of backend {plan.order[0].name} is open, and the call may not fail over"
         return CallError(Reason.NO_HEALTHY_BACKEND, message, retry_after=min(refused, default=_SOON), trace=trace)
     candidates = plan.order if plan.failover else plan.order[:1]
     everybody = {backend.name for backend in candidates} <= {name for name, _ in errors}

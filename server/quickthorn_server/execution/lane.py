@@ -31,6 +31,7 @@ from quickthorn_server.execution.deadlines import Limit, Patience
 log = logging.getLogger(__name__)
 
 _HELD = 256 * 1024  # characters of unseen reasoning after which a lane commits all the same
+_OVERHEAD = 16  # of a chunk, so that empty ones count too
 _AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
 
 
@@ -157,6 +158,7 @@ class Lane:
                 case UsageReport(usage):
                     self.usage = usage
                     self._box.append(chunk)
+                    self._size += _size(chunk)
                 case Opened():
                     self.opened = chunk
                 case End():
@@ -237,8 +239,8 @@ def _is_empty(chunk: Chunk) -> bool:
 def _size(chunk: Chunk) -> int:
     match chunk:
         case TextDelta(_, text) | ReasoningDelta(_, text):
-            return len(text)
+            return len(text) + _OVERHEAD
         case ToolCallDelta():
-            return len(chunk.arguments_json)
+            return len(chunk.arguments_json) + _OVERHEAD
         case _:
-            return 1024  # whole parts are few
+            return 1024  # whole parts and reports are few

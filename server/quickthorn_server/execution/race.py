@@ -140,7 +140,7 @@ class Race:
 
     def _replace(self, now: float) -> None:
         if not self.lanes:
-            self._start(self._schedule.fresh(Cause.FIRST), now)
+            self._start(self._schedule.first(), now)
         while (start := self._schedule.replacement(now)) is not None:
             self._start(start, now)
 

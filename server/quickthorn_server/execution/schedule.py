@@ -73,6 +73,12 @@ class Schedule:
         """Take in that a lane was stopped for a winner: it has not failed, so should that one break, it is next."""
         self._fresh.append(backend)
 
+    def first(self) -> Start | None:
+        """Take who is asked first.  A call that may not fail over asks the first candidate or nobody."""
+        if self._failover:
+            return self.fresh(Cause.FIRST)
+        return self._leave(self._fresh.popleft(), Cause.FIRST) if self._fresh else None
+
     def fresh(self, cause: Cause) -> Start | None:
         """Take the next candidate that was not asked yet, or lost, and whose circuit admits it."""
         while self._fresh:

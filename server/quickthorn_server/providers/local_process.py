@@ -46,6 +46,7 @@ class LocalProcess:
         self._address: asyncio.Future[Address] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self.pid: int | None = None
+        self._loaded = False
 
     def start(self) -> None:
         """Begin to load; returns at once."""
@@ -77,6 +78,7 @@ class LocalProcess:
     async def _live_once(self) -> str:
         """Run one child to its end and return why it ended; from then on calls fail at once."""
         last: deque[str] = deque(maxlen=_LAST_LINES)
+        self._loaded = False
         try:
             # -P: the script's folder must not come first on the child's path: modules in it are named as the library's.
             process = await asyncio.create_subprocess_exec(
@@ -94,7 +96,8 @@ class LocalProcess:
         except (OSError, ValueError) as error:
             self._gone()
             return f"cannot be started ({type(error).__name__})"
-        return " ".join([reason, *last])
+        # What it said while it loaded tells why it could not; later lines could quote a prompt.
+        return reason if self._loaded else " ".join([reason, *last])
 
     async def _watch(self, process: Process) -> str:
         assert process.stdin is not None  # noqa: S101 - asked for
@@ -108,6 +111,7 @@ class LocalProcess:
         assert self._address is not None  # noqa: S101 - set before
         self._address.set_result(Address(f"{json.loads(line)['address']}/v1", Secret(key)))
         self._pause = FIRST_PAUSE
+        self._loaded = True
         log.info("local model %s: ready (process %d)", self._name, process.pid)
         return f"ended (exit status {await process.wait()})."
 

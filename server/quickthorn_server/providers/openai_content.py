@@ -29,7 +29,7 @@ NAME = "openai"
 def messages(system: Iterable[Part], conversation: Iterable[Message]) -> list[dict[str, Any]]:
     """Return the whole conversation, *system* first.
 
-    Raises BackendError (INTERNAL) for what this format cannot carry; another provider may.
+    Raises BackendError (UNSUPPORTED) for what this format cannot carry; another provider may.
     """
     parts = tuple(system)
     written = [{"role": "system", "content": _content(parts)}] if parts else []
@@ -45,7 +45,7 @@ def messages(system: Iterable[Part], conversation: Iterable[Message]) -> list[di
 
 
 def verbatim(block: ProviderBlock) -> orjson.Fragment:
-    """Return a block of ours as the bytes it is.  Raises BackendError (INTERNAL) for one of another provider."""
+    """Return a block of ours as the bytes it is.  Raises BackendError (UNSUPPORTED) for one of another provider."""
     if block.provider != NAME:
         raise _cannot(f"a block of {block.provider}")
     return orjson.Fragment(block.json)
@@ -163,4 +163,4 @@ def _base64(data: bytes) -> str:
 
 
 def _cannot(what: str) -> BackendError:
-    return BackendError(Failure.INTERNAL, f"chat completions cannot carry {what}")
+    return BackendError(Failure.UNSUPPORTED, f"chat completions cannot carry {what}")

@@ -19,7 +19,7 @@ def body(backend: Backend, prompt: EmbedPrompt) -> bytes:
     """Return the request's body.
 
     The backend's `params` fill what the prompt leaves open; the caller's provider options come last and win.  Raises
-    BackendError (INVALID) for what this format cannot carry: pictures, and texts and tokens in one batch.
+    BackendError (UNSUPPORTED) for what this format cannot carry: pictures, and texts and tokens in one batch.
     """
     fields: dict[str, Any] = {"model": backend.model, "input": _inputs(prompt.inputs), "encoding_format": "float"}
     fields |= {name: value for name, value in backend.params.items() if value is not None}
@@ -52,5 +52,5 @@ def _inputs(inputs: tuple[EmbedInput, ...]) -> list[str] | list[list[int]]:
     if len(tokens) == len(inputs):
         return tokens
     raise BackendError(
-        Failure.INVALID, "this format carries texts or token ids, not pictures and not both in one batch"
+        Failure.UNSUPPORTED, "this format carries texts or token ids, not pictures and not both in one batch"
     )

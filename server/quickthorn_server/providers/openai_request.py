@@ -44,7 +44,7 @@ class RequestForm:
         """Return the request's body.
 
         The backend's `params` fill what the prompt leaves open (null = leave the field out); the caller's provider
-        options come last and win.  Raises BackendError (INTERNAL) for what this format cannot carry.
+        options come last and win.  Raises BackendError (UNSUPPORTED) for what this format cannot carry.
         """
         fields: dict[str, Any] = {"model": self._model, "messages": messages(prompt.system, prompt.messages)}
         if not whole:

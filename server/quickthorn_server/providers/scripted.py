@@ -11,6 +11,8 @@ from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.provider import Ask
 from quickthorn_server.providers.script import Reply, Step, read_script
 
+_REMEMBERED = 10_000
+
 
 class Scripted:
     """Plays *replies* in turn, the last one again and again.
@@ -21,6 +23,7 @@ class Scripted:
 
     *opened_at* and *closed_at* are instants of the loop's clock, *open* counts the streams between the two, and *said*
     counts the chunks that were taken from it.
+    Only the last 10,000 instants or so are kept.
     """
 
     def __init__(self, *replies: Reply | Sequence[Step], close_after: float = 0.0) -> None:
@@ -28,6 +31,7 @@ class Scripted:
             raise ValueError("a scripted backend needs a reply")
         self._replies = [reply if isinstance(reply, Reply) else Reply(reply, close_after) for reply in replies]
         self._played = 0
+        self._open = 0
         self.said = 0
         self.opened_at: list[float] = []
         self.closed_at: list[float] = []
@@ -40,7 +44,7 @@ class Scripted:
     @property
     def open(self) -> int:
         """How many streams are open now."""
-        return len(self.opened_at) - len(self.closed_at)
+        return self._open
 
     async def stream(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """Play the next reply, whatever is asked."""
@@ -48,7 +52,8 @@ class Scripted:
         loop = asyncio.get_running_loop()
         reply = self._replies[min(self._played, len(self._replies) - 1)]
         self._played += 1
-        self.opened_at.append(loop.time())
+        self._open += 1
+        _remember(self.opened_at, loop.time())
         linger = reply.close_after
         try:
             for wait, what in reply.steps:
@@ -68,7 +73,14 @@ class Scripted:
                 if linger:
                     await asyncio.sleep(linger)
             finally:
-                self.closed_at.append(loop.time())
+                self._open -= 1
+                _remember(self.closed_at, loop.time())
 
     async def close(self) -> None:
         """Do nothing: there is nothing to release."""
+
+
+def _remember(instants: list[float], now: float) -> None:
+    instants.append(now)
+    if len(instants) > 2 * _REMEMBERED:
+        del instants[:_REMEMBERED]

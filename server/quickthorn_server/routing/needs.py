@@ -19,6 +19,7 @@ from quickthorn_server.core.content import (
 from quickthorn_server.core.embedding import EmbedInput, EmbedPrompt, TokenIds
 from quickthorn_server.core.prompt import FunctionTool, JsonObjectFormat, JsonSchemaFormat, Prompt, ReasoningEffort
 from quickthorn_server.core.request import Request, Requirements
+from quickthorn_server.core.sizes import utf8_size
 
 _BYTES_PER_TOKEN = 4  # of English text with today's tokenizers; an estimate, and called one wherever it is shown
 _TOKENS_PER_MESSAGE = 4  # role and separators
@@ -96,7 +97,7 @@ def _embedding_needs(prompt: EmbedPrompt, stated: Requirements) -> Needs:
 def _size(given: EmbedInput) -> int:
     match given:
         case str():
-            return -(-len(given.encode()) // _BYTES_PER_TOKEN)
+            return -(-utf8_size(given) // _BYTES_PER_TOKEN)
         case TokenIds(ids):
             return len(ids)
         case Media():
@@ -142,9 +143,9 @@ def _bound_to(prompt: Prompt, parts: Iterable[Part]) -> Iterator[str]:
 
 
 def _estimate(prompt: Prompt, parts: Iterable[Part]) -> int:
-    size = sum(len(text.encode()) for part in parts for text in _texts(part))
+    size = sum(utf8_size(text) for part in parts for text in _texts(part))
     size += sum(
-        len(tool.kind.description.encode()) + len(tool.kind.parameters_json_schema.encode())
+        utf8_size(tool.kind.description) + utf8_size(tool.kind.parameters_json_schema)
         for tool in prompt.tools
         if isinstance(tool.kind, FunctionTool)
     )
