@@ -20,7 +20,6 @@ from pathlib import Path
 from quickthorn import Client, text
 from quickthorn.v1.completion_pb2 import Completion
 from quickthorn.v1.trace_pb2 import LANE_CAUSE_FAILOVER, LANE_CAUSE_SILENCE, LANE_OUTCOME_FAILED, LANE_OUTCOME_LOST
-
 from quickthorn_server.cli.terminal import say, trace_table
 
 HERE = Path(__file__).parent

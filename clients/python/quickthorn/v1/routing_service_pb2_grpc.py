@@ -69,8 +69,8 @@ class RoutingServicer(object):
 
         Guarantee: the caller gets one complete answer of one backend, or a failure; never part of an answer. A backend
         that breaks or stalls in the middle is replaced from scratch as long as attempts and deadline allow.
-        More than one backend may have been asked, and is paid for: what each consumed stands in
-        `trace.attempts`, while `usage` and `cost_nano_usd` are those of the one that served.
+        More than one backend may have been asked, and is paid for: what each consumed stands in `trace.attempts`, while
+        `usage` and `cost_nano_usd` are those of the one that served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

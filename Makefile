@@ -1,0 +1,78 @@
+# Quickthorn.  `make help` lists what there is; every target makes the environment it needs, from Python and the
+# package index alone.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --warn-undefined-variables --no-print-directory
+
+# Python 3.11 or later; for instance `make test PYTHON=python3.13`.
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := server clients/python/quickthorn tests examples bench tools
+
+.PHONY: help
+help: ## List the targets
+	@while IFS= read -r line; do case "$$line" in [a-z]*:*'## '*) printf '  %-12s %s\n' "$${line%%:*}" "$${line#*'## '}";; esac; done <Makefile
+
+.PHONY: python run develop
+python:
+	@$(PYTHON) -c 'import sys; sys.exit("Quickthorn needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + "; take another: make PYTHON=/path/to/python3 ..." if sys.version_info < (3, 11) else 0)'
+
+run: python
+	@$(PYTHON) -m tools.environment run
+
+develop: python
+	@$(PYTHON) -m tools.environment develop
+
+.PHONY: demo
+demo: run ## See it work: a real model streams, a slow backend is overtaken, a dead one survived
+	@$(BIN)/quickthorn local pull
+	@$(BIN)/python examples/demo/demo.py
+
+.PHONY: test
+test: develop ## Run every test
+	@$(BIN)/quickthorn local pull
+	@$(BIN)/python -m pytest -q
+
+.PHONY: check
+check: lint type generated readme ## Everything short of the tests: lint, types, generated code, README
+
+.PHONY: lint
+lint: develop ## Style of the code and of the contract
+	@$(BIN)/ruff check --output-format concise $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/buf lint
+	@$(BIN)/buf format -d --exit-code
+	@if git rev-parse -q --verify refs/tags/proto-v1 >/dev/null 2>&1; then $(BIN)/buf breaking --against '.git#tag=proto-v1'; fi
+
+.PHONY: type
+type: develop ## Types, strictly
+	@$(BIN)/mypy $(CODE)
+
+.PHONY: generate
+generate: develop ## Write the stubs from the contract
+	@$(BIN)/python -m tools.generate
+
+.PHONY: generated
+generated: develop
+	@$(BIN)/python -m tools.generate --check
+
+.PHONY: readme
+readme: develop
+	@$(BIN)/python -m tools.readme --check
+
+.PHONY: lowest
+lowest: python ## Run the tests on the oldest dependencies that are supported
+	@$(PYTHON) -m tools.lowest
+
+.PHONY: wheels
+wheels: develop ## Build both distributions, install them into an empty environment, try them
+	@$(BIN)/python -m tools.wheels
+
+.PHONY: lock
+lock: develop ## Pin the dependencies anew
+	@$(BIN)/python -m tools.lock
+
+.PHONY: clean
+clean: ## Remove what was made
+	@rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
