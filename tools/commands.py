@@ -38,9 +38,10 @@ def _faults_of_quickthorn(command: click.Command, words: list[str]) -> list[str]
     """Follow *words* into the commands, then look up what begins with a dash."""
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name = words[0]
-        if name not in command.commands:
+        inner = command.get_command(click.Context(command), name)
+        if inner is None:
             return [] if PLACEHOLDER.match(name) else [f"{command.name} has no command {name}"]
-        command, words = command.commands[name], words[1:]
+        command, words = inner, words[1:]
     known = {option for parameter in command.get_params(click.Context(command)) for option in _spellings(parameter)}
     asked = [word.partition("=")[0].strip("[]") for word in words if re.match(r"\[?-[-\w]", word)]
     return [f"{command.name} has no option {word}" for word in asked if word not in known]

@@ -13,7 +13,10 @@ from quickthorn_server.cli import main
 
 def _commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
     yield path
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from _commands(command, *path, name)
         else:

@@ -13,6 +13,7 @@ from quickthorn_server.core.chunk import (
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
+    Vectors,
     WholePart,
 )
 from quickthorn_server.core.content import Kind, Part, Reasoning, Text, ToolCall
@@ -41,6 +42,17 @@ class Embeddings:
     usage: Usage | None
     cost_nano_usd: int | None
     trace: Trace
+
+
+class VectorFold:
+    """Keeps the vectors among chunks."""
+
+    def __init__(self) -> None:
+        self.vectors: tuple[Vector, ...] = ()
+
+    def add(self, chunks: Iterable[Chunk]) -> None:
+        """Take in *chunks*, in order."""
+        self.vectors = next((chunk.vectors for chunk in chunks if isinstance(chunk, Vectors)), self.vectors)
 
 
 class Fold:

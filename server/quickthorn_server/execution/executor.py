@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Protocol, TypeVar
 
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.chunk import End, Vectors
-from quickthorn_server.core.completion import Completion, Embeddings, Fold
-from quickthorn_server.core.embedding import Vector
+from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.chunk import Chunk, End
+from quickthorn_server.core.completion import Completion, Embeddings, Fold, VectorFold
 from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.execution.carried import Carried, Estate
-from quickthorn_server.execution.events import Begun, Event, Said
-from quickthorn_server.execution.lane import Lane
+from quickthorn_server.execution.events import Begun, Event, Finished, Said
 
 
 class Executor:
@@ -39,40 +39,43 @@ class Executor:
     async def complete(self, plan: Plan, prompt: AnyPrompt, call: Call) -> Completion:
         """Return the whole answer.  A winner that breaks is replaced from scratch.  Raises CallError."""
         async with Carried(self._estate, plan, prompt, call, unary=True) as carried:
-            while True:
-                lane = await carried.race.winner()
-                fold = Fold()
-                try:
-                    while (chunks := await carried.race.more(lane)) is not None:
-                        fold.add(chunks)
-                except BackendError:
-                    continue  # its caller has seen nothing: the race goes on among the others
-                done = carried.finished(lane)
-                return Completion(
-                    parts=fold.parts(),
-                    finish_reason=done.end.reason,
-                    stop_sequence=done.end.stop_sequence,
-                    usage=done.usage,
-                    cost_nano_usd=done.cost_nano_usd,
-                    trace=done.trace,
-                )
+            fold, _, done = await _folded(carried, Fold)
+        return Completion(
+            parts=fold.parts(),
+            finish_reason=done.end.reason,
+            stop_sequence=done.end.stop_sequence,
+            usage=done.usage,
+            cost_nano_usd=done.cost_nano_usd,
+            trace=done.trace,
+        )
 
     async def embed(self, plan: Plan, prompt: AnyPrompt, call: Call) -> Embeddings:
         """Return one vector per input.  A winner that breaks is replaced from scratch.  Raises CallError."""
         async with Carried(self._estate, plan, prompt, call, unary=True) as carried:
-            while True:
-                lane = await carried.race.winner()
-                try:
-                    vectors = await _vectors(carried, lane)
-                except BackendError:
-                    continue
-                done = carried.finished(lane)
-                space = f"{lane.backend.embedding_space}/{len(vectors[0].values)}"
-                return Embeddings(vectors, space, done.usage, done.cost_nano_usd, done.trace)
+            fold, backend, done = await _folded(carried, VectorFold)
+        length = len(fold.vectors[0].values) if fold.vectors else 0
+        space = f"{backend.embedding_space}/{length}"
+        return Embeddings(fold.vectors, space, done.usage, done.cost_nano_usd, done.trace)
 
 
-async def _vectors(carried: Carried, winner: Lane) -> tuple[Vector, ...]:
-    found: tuple[Vector, ...] = ()
-    while (chunks := await carried.race.more(winner)) is not None:
-        found = next((chunk.vectors for chunk in chunks if isinstance(chunk, Vectors)), found)
-    return found
+class _Foldable(Protocol):
+    def add(self, chunks: Iterable[Chunk]) -> None: ...
+
+
+F = TypeVar("F", bound=_Foldable)
+
+
+async def _folded(carried: Carried, fresh: Callable[[], F]) -> tuple[F, Backend, Finished]:
+    """Race until one lane's reply is whole, and return its fold: each try begins a *fresh* one.
+
+    Its caller has seen nothing of a winner that breaks, so the race goes on among the others.
+    """
+    while True:
+        lane = await carried.race.winner()
+        fold = fresh()
+        try:
+            while (chunks := await carried.race.more(lane)) is not None:
+                fold.add(chunks)
+        except BackendError:
+            continue
+        return fold, lane.backend, carried.finished(lane)
