@@ -76,8 +76,11 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
 def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Gate, reaper: Reaper) -> grpc.aio.Server:
     loop = asyncio.get_running_loop()
     observer = Fanout((HealthObserver(health, catalogue, loop.call_later), LogObserver()))
-    breakers = Breakers(catalogue.backends.values(), loop.time, observer.circuit_changed)
     latency = Latency(catalogue.routes.values())
+    random_ = random.SystemRandom()
+    breakers = Breakers(
+        catalogue.backends.values(), loop.time, observer.circuit_changed, p99=latency.p99, random_=random_
+    )
     executor = Executor(
         Estate(
             providers=providers,
@@ -85,7 +88,7 @@ def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Ga
             latency=latency,
             observer=observer,
             reaper=reaper,
-            random_=random.SystemRandom(),
+            random_=random_,
         )
     )
     server = new_server(Edge(gate, Callers(catalogue.server.callers), wire_answer.failure))

@@ -29,6 +29,8 @@ from quickthorn_server.providers.scripted import Scripted
 PROMPT = Prompt((Message(Role.USER, (Part(Text("hi")),)),))
 STOP = End(FinishReason.STOP)
 
+NEVER_OPENS = BreakerRule(consecutive=1_000_000, min_calls=1_000_000)
+
 Step = tuple[float, Chunk | BackendError]
 
 
@@ -77,7 +79,7 @@ class Cast:
                 "scripted",
                 f"model-{name}",
                 f"model-{name}",
-                breaker=rule or BreakerRule(consecutive=1000),
+                breaker=rule or NEVER_OPENS,
                 timeouts=timeouts or Timeouts(),
             )
             for name in scripts

@@ -17,13 +17,17 @@ from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.plan import Circuit, Hedging, Plan, Verdict
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.provider import Ask
-from quickthorn_server.execution.breakers import Breaker, Breakers, Clock, Permit, Told
+from quickthorn_server.execution.breakers import Breaker, Breakers, Told
 from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.permit import Circuitry, Permit
 from quickthorn_server.execution.reaper import Reaper
+from quickthorn_server.execution.window import Clock
 
 PROMPT = Prompt((Message(Role.USER, (Part(Text("hi")),)),))
+
+NEVER_OPENS = BreakerRule(consecutive=1_000_000, min_calls=1_000_000)
 
 Score = Sequence[tuple[float, Burst | Failure]]
 """Seconds to wait, then what to say in one burst, or how to fail."""
@@ -74,24 +78,24 @@ class CountedPermit(Permit):
 
     __slots__ = ("reports",)
 
-    def __init__(self, breaker: Breaker, era: int) -> None:
-        super().__init__(breaker, era)
+    def __init__(self, breaker: Circuitry, era: int, probe: int) -> None:
+        super().__init__(breaker, era, probe)
         self.reports: list[str] = []
 
-    def succeeded(self) -> None:
+    def succeeded(self, first_content: float | None = None) -> None:
         """Write it down and pass it on."""
         self.reports.append("succeeded")
-        super().succeeded()
+        super().succeeded(first_content)
 
     def failed(self, error: BackendError) -> None:
         """Write it down and pass it on."""
         self.reports.append("failed")
         super().failed(error)
 
-    def abandoned(self) -> None:
+    def abandoned(self, age: float | None = None) -> None:
         """Write it down and pass it on."""
         self.reports.append("abandoned")
-        super().abandoned()
+        super().abandoned(age)
 
 
 class CountedBreaker(Breaker):
@@ -103,7 +107,8 @@ class CountedBreaker(Breaker):
 
     def admit(self) -> Permit:
         """Return a permit that counts."""
-        permit = CountedPermit(self, super().admit()._era)
+        given = super().admit()
+        permit = CountedPermit(self, given._era, given._probe)
         self.permits.append(permit)
         return permit
 
@@ -111,6 +116,11 @@ class CountedBreaker(Breaker):
     def counted(self) -> int:
         """Failures in a row, as pybreaker counts them."""
         return self._circuit.fail_counter
+
+    @property
+    def outcomes(self) -> int:
+        """Outcomes of any kind in the window."""
+        return self.snapshot().outcomes
 
 
 class Stage:
@@ -131,7 +141,7 @@ class Stage:
                 f"model-{name}",
                 "model",
                 timeouts=timeouts or Timeouts(),
-                breaker=rule or BreakerRule(consecutive=1000),
+                breaker=rule or NEVER_OPENS,
             )
             for name in players
         )

@@ -226,7 +226,7 @@ def test_ten_thousand_cancelled_calls_leave_nothing() -> None:
     stage = run_virtual(main())
     assert [player.closed for player in stage.players.values()] == [10_000, 2_000]
     assert stage.reports == {"abandoned": 12_000}
-    assert [breaker.counted for breaker in stage.breakers.values()] == [0, 0]
+    assert [(breaker.counted, breaker.outcomes) for breaker in stage.breakers.values()] == [(0, 0), (0, 0)]
 
 
 async def _consume(stage: Stage, plan: Any) -> None:

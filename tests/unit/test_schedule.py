@@ -13,7 +13,8 @@ from quickthorn_server.core.attempt import Cause
 from quickthorn_server.core.catalogue import Backend, BreakerRule, Entry, RetryRule, Route
 from quickthorn_server.core.failures import MEANING, BackendError, Failure
 from quickthorn_server.core.plan import Hedging, Plan, Verdict
-from quickthorn_server.execution.breakers import Breaker, Permit
+from quickthorn_server.execution.breakers import Breaker
+from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.schedule import Schedule
 from tests.support.laws import law
 

@@ -46,12 +46,21 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class BreakerRule:
-    """When a circuit opens (*consecutive* failures), for how long (*open_for* seconds), and how it closes again."""
+    """When a circuit opens, for how long (*open_for*), and how it closes again.  Times in seconds, rates 0..1.
+
+    It opens after *consecutive* failures, and when, of *min_calls* or more outcomes within *window*, *failure_rate*
+    failed or *slow_rate* were slow: first content later than *slow_first_token*, or a stall.
+    """
 
     consecutive: int = 5
     open_for: float = 5.0
     probes: int = 1
     successes: int = 3
+    window: float = 10.0
+    min_calls: int = 10
+    failure_rate: float = 0.5
+    slow_first_token: float = 8.0
+    slow_rate: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)

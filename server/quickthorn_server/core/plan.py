@@ -18,6 +18,31 @@ class Circuit(Enum):
     HALF_OPEN = "half_open"
 
 
+class Forced(Enum):
+    """What an operator has decided about a circuit, whatever is reported to it."""
+
+    AUTO = "auto"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitSnapshot:
+    """A circuit at one instant.
+
+    *outcomes* in the window and their rates (0..1).  *opened_for*: seconds that its last opening takes in all, 0 =
+    closed, or forced open.  *retry_after*: seconds until the backend may be asked, for whichever reason.
+    """
+
+    circuit: Circuit
+    forced: Forced
+    outcomes: int
+    failure_rate: float
+    slow_rate: float
+    opened_for: float
+    retry_after: float
+
+
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """What is known of the backends now, for the router to read.

@@ -2,22 +2,31 @@
 
 pybreaker is the state machine and nothing more.  It runs the guarded call itself, under a lock, and counts a cancelled
 call as a failure (or, if excluded, as a success that closes a half-open circuit).  A race cancels its losers on
-purpose, so attempts run outside the circuit and report here.  An abandoned attempt leaves no mark.
+purpose, so attempts run outside the circuit and report here.  It counts failures in a row only; `History` is the
+storage it asks, and judges rates.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 import pybreaker
 
 from quickthorn_server.core.catalogue import Backend, BreakerRule
-from quickthorn_server.core.failures import MEANING, BackendError
-from quickthorn_server.core.plan import Circuit
+from quickthorn_server.core.failures import BackendError, Failure
+from quickthorn_server.core.plan import Circuit, CircuitSnapshot, Forced
+from quickthorn_server.execution.backoff import Backoff
+from quickthorn_server.execution.history import History
+from quickthorn_server.execution.permit import Permit
+from quickthorn_server.execution.probes import Probes
+from quickthorn_server.execution.rate_gate import RateGate
+from quickthorn_server.execution.refusal import CircuitOpen, RateGated
+from quickthorn_server.execution.window import Clock
 
-Clock = Callable[[], float]
 Told = Callable[[str, Circuit], None]
 
 _CIRCUITS = {
@@ -29,30 +38,61 @@ _CIRCUITS = {
 _NEVER = 1e9
 
 
-class CircuitOpen(Exception):  # noqa: N818 - it says what is, not that something went wrong
-    """The backend has failed too often lately to be tried now; *retry_after* in seconds."""
+class _Storage(pybreaker.CircuitMemoryStorage):
+    """Where pybreaker counts: in *history*, which says "enough" for reasons of its own."""
 
-    def __init__(self, backend: str, retry_after: float) -> None:
-        super().__init__(f"the circuit of {backend} is open")
-        self.retry_after = retry_after
+    def __init__(self, history: History, enough: int) -> None:
+        super().__init__(pybreaker.STATE_CLOSED)
+        self._history = history
+        self._enough = enough
+
+    def increment_counter(self) -> None:
+        """Count a failure."""
+        self._history.failed()
+
+    def reset_counter(self) -> None:
+        """Count a success: pybreaker calls this on every one (and on closing, after which all is forgotten)."""
+        self._history.succeeded()
+
+    @property
+    def counter(self) -> int:
+        """What pybreaker compares with its `fail_max`."""
+        return self._enough if self._history.enough else min(self._history.in_a_row, self._enough - 1)
 
 
 class Breaker(pybreaker.CircuitBreakerListener):
     """A pybreaker circuit that is safe to use from concurrent, cancellable attempts of one event loop.
 
-    Closed: opens after *rule.consecutive* failures in a row.  Open: refuses for *rule.open_for* seconds.  Half-open:
-    *rule.probes* attempts at once, closes after *rule.successes* of them, opens again on the first failure.
+    Closed: opens after *rule.consecutive* failures in a row, or when a rate over *rule.window* is too high.  Open:
+    refuses for *rule.open_for* seconds, longer each time it opens again (`Backoff`).  Half-open: *rule.probes*
+    attempts at once, closes after *rule.successes* of them, opens again on the first failure or slow one.
+
+    *p99*: the backend's own 99th percentile of first content in seconds, None = not known yet.
     """
 
-    def __init__(self, name: str, rule: BreakerRule, clock: Clock, told: Told) -> None:
+    def __init__(
+        self,
+        name: str,
+        rule: BreakerRule,
+        clock: Clock,
+        told: Told,
+        *,
+        p99: Callable[[], float | None] = lambda: None,
+        random_: random.Random | None = None,
+    ) -> None:
         self.name = name
         self._rule = rule
         self._clock = clock
         self._told = told
+        self._p99 = p99
         # An era is the time between two changes of state: what an attempt of an earlier era reports is old news.
         self._era = 0
-        self._reopens_at = 0.0
-        self._probing = 0
+        self._forced = Forced.AUTO
+        self._opened_for = self._reopens_at = 0.0
+        self._probes = Probes(rule.probes, patience=max(rule.open_for, rule.slow_first_token))
+        self._backoff = Backoff(rule, random_)
+        self._gate = RateGate(name)
+        self.history = History(rule, clock)
         self._circuit = pybreaker.CircuitBreaker(
             name=name,
             fail_max=rule.consecutive,
@@ -60,6 +100,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
             success_threshold=rule.successes,
             throw_new_error_on_trip=False,
             listeners=[self],
+            state_storage=_Storage(self.history, rule.consecutive),
         )
 
     @property
@@ -70,21 +111,46 @@ class Breaker(pybreaker.CircuitBreakerListener):
     @property
     def retry_after(self) -> float:
         """Seconds until an open circuit lets a probe through; 0 when it is not open."""
+        if self._forced is Forced.OPEN:
+            return self._rule.open_for
         return max(0.0, self._reopens_at - self._clock()) if self.circuit is Circuit.OPEN else 0.0
 
+    def snapshot(self) -> CircuitSnapshot:
+        """Return how things stand."""
+        circuit, total = self.circuit, self.history.total()
+        rates = (total.calls, total.failure_rate, total.slow_rate)
+        opened_for = 0.0 if circuit is Circuit.CLOSED else self._opened_for
+        wait = max(self.retry_after, self._gate.wait(self._clock()))
+        return CircuitSnapshot(circuit, self._forced, *rates, opened_for=opened_for, retry_after=wait)
+
     def admit(self) -> Permit:
-        """Return leave for one attempt; raises CircuitOpen.  Never waits, so check and count are one step."""
+        """Return leave for one attempt; raises CircuitOpen, RateGated.  Never waits: check and count are one step."""
         circuit = self.circuit
-        if circuit is Circuit.OPEN and self._clock() >= self._reopens_at:
-            self._circuit.half_open()
-            circuit = Circuit.HALF_OPEN
-        if circuit is Circuit.OPEN:
+        now = self._clock()
+        if circuit is Circuit.OPEN and (self._forced is Forced.OPEN or now < self._reopens_at):
             raise CircuitOpen(self.name, self.retry_after)
-        if circuit is Circuit.HALF_OPEN:
-            if self._probing >= self._rule.probes:
-                raise CircuitOpen(self.name, self._rule.open_for)
-            self._probing += 1
-        return Permit(self, self._era)
+        if wait := self._gate.wait(now):
+            raise RateGated(self.name, wait)
+        if circuit is Circuit.CLOSED:
+            return Permit(self, self._era)
+        if circuit is Circuit.OPEN:
+            self._circuit.half_open()
+        if not (probe := self._probes.take(now)):
+            raise CircuitOpen(self.name, self._rule.open_for)
+        return Permit(self, self._era, probe)
+
+    def force(self, forced: Forced) -> None:
+        """Hold the circuit open or closed whatever is reported; let go, it probes, or starts from nothing."""
+        before, self._forced = self._forced, forced
+        self.history.armed = forced is not Forced.CLOSED
+        if forced is Forced.OPEN and self.circuit is not Circuit.OPEN:
+            self._circuit.open()
+        elif forced is Forced.CLOSED and self.circuit is not Circuit.CLOSED:
+            self._circuit.close()
+        elif forced is Forced.AUTO and before is Forced.OPEN:
+            self._reopens_at = self._clock()
+        elif forced is Forced.AUTO and before is Forced.CLOSED:
+            self.history.forget()
 
     def state_change(
         self,
@@ -93,63 +159,79 @@ class Breaker(pybreaker.CircuitBreakerListener):
         new_state: pybreaker.CircuitBreakerState,
     ) -> None:
         """Start a new era.  pybreaker calls this while `current_state` still tells the old one."""
-        circuit = _CIRCUITS[new_state.name]
+        circuit, now = _CIRCUITS[new_state.name], self._clock()
         self._era += 1
-        self._probing = 0
-        if circuit is Circuit.OPEN:
-            self._reopens_at = self._clock() + self._rule.open_for
+        self._probes.clear()
+        if circuit is Circuit.CLOSED:
+            self.history.forget()
+            self._backoff.closed(now)
+        elif circuit is Circuit.OPEN:
+            self._opened_for = 0.0 if self._forced is Forced.OPEN else self._backoff.opened(now)
+            self._reopens_at = now + self._opened_for
         self._told(self.name, circuit)
 
-    def settle(self, era: int, error: BackendError | None) -> None:
-        """Count one outcome of *era*: a failure with *error*, a success without."""
+    def settle(
+        self, era: int, probe: int, error: BackendError | None = None, *, first_content: float | None = None
+    ) -> None:
+        """Count one outcome of *era*: a failure with *error*, a success without.
+
+        Slow are a first content later than the rule's limit, and every timeout: it was even longer without a word.
+        """
         if era != self._era:
             return
-        self._release()
-        if error is None:
-            self._circuit.call(_succeed)
-            return
-        with suppress(BackendError):  # pybreaker hands the failure back after it has counted it
-            self._circuit.call(_fail, error)
-
-    def release(self, era: int) -> None:
-        """Give a probe's place back without an outcome."""
-        if era == self._era:
-            self._release()
-
-    def _release(self) -> None:
-        self._probing = max(0, self._probing - 1)
-
-
-class Permit:
-    """Leave for one attempt.  Exactly one of its methods is called when the attempt ends."""
-
-    __slots__ = ("_breaker", "_era")
-
-    def __init__(self, breaker: Breaker, era: int) -> None:
-        self._breaker = breaker
-        self._era = era
-
-    def succeeded(self) -> None:
-        """Say that the backend answered."""
-        self._breaker.settle(self._era, None)
-
-    def failed(self, error: BackendError) -> None:
-        """Say that the attempt failed; one that the backend is not to blame for counts neither way."""
-        if MEANING[error.failure].blame:
-            self._breaker.settle(self._era, error)
+        self._probes.free(probe)
+        late = first_content is not None and first_content > self._rule.slow_first_token
+        slow = late or (error is not None and error.failure is Failure.TIMEOUT)
+        self.history.slow = slow
+        if error is not None:
+            with suppress(BackendError):  # pybreaker hands the failure back after it has counted it
+                self._circuit.call(_fail, error)
+        elif slow and self.circuit is Circuit.HALF_OPEN:
+            self.history.succeeded()  # not told to pybreaker, which would take it for a step towards closing
         else:
-            self._breaker.release(self._era)
+            self._circuit.call(lambda: None)
+        self._judge(era, slow=slow)
 
-    def abandoned(self) -> None:
-        """Say that we stopped the attempt ourselves: that proves nothing about the backend."""
-        self._breaker.release(self._era)
+    def release(self, era: int, probe: int, age: float | None = None) -> None:
+        """Take in that an attempt of *era* ended without a verdict; *age*: seconds for which its backend was silent.
+
+        Younger than the backend's own p99 it leaves no mark.  Older, it is one slow outcome, or a dead backend whose
+        every call a hedge rescues would never be noticed.
+        """
+        if era != self._era:
+            return
+        self._probes.free(probe)
+        usual = None if age is None else self._p99()
+        if age is not None and age > (self._rule.slow_first_token if usual is None else usual):
+            self.history.unanswered()
+            self._judge(era, slow=True)
+
+    def limited(self, retry_after: float | None) -> None:
+        """Take in a rate limit, whatever its era: no lane is to be refused by the provider if we can know it before."""
+        self._gate.limited(retry_after, self._clock())
+
+    def _judge(self, era: int, slow: bool) -> None:
+        """Open where pybreaker does not look: after what is slow, or when a success completes *min_calls*."""
+        if era == self._era and (slow if self.circuit is Circuit.HALF_OPEN else self.history.enough):
+            self._circuit.open()
 
 
 class Breakers:
-    """The circuits of all backends."""
+    """The circuits of all backends.  *p99*: backend -> its p99 of first content in seconds, None = not known yet."""
 
-    def __init__(self, backends: Iterable[Backend], clock: Clock, told: Told) -> None:
-        self._all = {backend.name: Breaker(backend.name, backend.breaker, clock, told) for backend in backends}
+    def __init__(
+        self,
+        backends: Iterable[Backend],
+        clock: Clock,
+        told: Told,
+        *,
+        p99: Callable[[str], float | None] = lambda _: None,
+        random_: random.Random | None = None,
+    ) -> None:
+        self._all = {
+            each.name: Breaker(each.name, each.breaker, clock, told, p99=partial(p99, each.name), random_=random_)
+            for each in backends
+        }
 
     def __getitem__(self, backend: str) -> Breaker:
         return self._all[backend]
@@ -159,9 +241,9 @@ class Breakers:
         states = ((name, breaker.circuit) for name, breaker in self._all.items())
         return {name: circuit for name, circuit in states if circuit is not Circuit.CLOSED}
 
-
-def _succeed() -> None:
-    return None
+    def healthy(self, backend: str) -> bool:
+        """Whether at least half of the backend's outcomes in its window succeeded, or too few are known."""
+        return self._all[backend].history.healthy
 
 
 def _fail(error: BackendError) -> NoReturn:

@@ -21,12 +21,14 @@ from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
 from quickthorn_server.core.sizes import utf8_size
 from quickthorn_server.core.usage import cost_nano_usd
 from quickthorn_server.execution import ending
-from quickthorn_server.execution.breakers import Breakers, CircuitOpen, Permit
+from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.lane import Lane, LaneRule
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.race import NobodyLeft, OutOfTime, Race
 from quickthorn_server.execution.reaper import Reaper
+from quickthorn_server.execution.refusal import Refused
 from quickthorn_server.execution.schedule import Start
 
 
@@ -57,7 +59,7 @@ class Carried:
         self._prompt = prompt
         self._call = call
         self._rule = LaneRule(shows_reasoning=plan.shows_reasoning, whole=whole, until_end=unary)
-        self._refused: list[float] = []
+        self._refused: list[Refused] = []
         self.race = Race(
             plan,
             admit=self._admit,
@@ -98,8 +100,8 @@ class Carried:
     def _admit(self, backend: Backend) -> Permit | None:
         try:
             return self._estate.breakers[backend.name].admit()
-        except CircuitOpen as refusal:
-            self._refused.append(refusal.retry_after)
+        except Refused as refusal:
+            self._refused.append(refusal)
             return None
 
     def _launch(self, start: Start, wake: Callable[[], None]) -> Lane:
@@ -126,6 +128,8 @@ class Carried:
         if self._rule.whole:
             return  # the time of a whole reply is no time to first content
         for lane in self.race.lanes:
+            if lane.first_content is not None:
+                self._estate.latency.heard(lane.backend.name, lane.first_content)
             if lane.spoke_at is not None:
                 self._estate.latency.spoke(lane.backend.name, lane.spoke_at - lane.started_at)
             elif lane.error is None and lane.ended_at is not None:

@@ -34,18 +34,32 @@ class Patience:
         self._loop = asyncio.get_running_loop()
         self._idle = timeouts.idle
         self._expired = expired
-        now = self._loop.time()
+        self._whole = whole
+        self._since = now = self._loop.time()
+        self._heard_at: float | None = None
         self._total_at: float | None = now + timeouts.total
         self._silent_at = None if whole else now + timeouts.first_token
         self._silence = Limit.FIRST_TOKEN
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
 
+    @property
+    def first_content(self) -> float | None:
+        """Seconds to the first token; None = there was none, or the reply comes whole and tells nothing of it."""
+        return None if self._heard_at is None or self._whole else self._heard_at - self._since
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds without a first token so far; None = there was one, or the reply comes whole."""
+        return None if self._heard_at is not None or self._whole else self._loop.time() - self._since
+
     def heard(self, now: float) -> None:
         """Say that a token came at *now*.
 
         A timer that fires too early stays where it is: it looks again when it fires.
         """
+        if self._heard_at is None:
+            self._heard_at = now
         self._silent_at = now + self._idle
         self._silence = Limit.IDLE
         if self._timer is not None and self._silent_at < self._timer.when():

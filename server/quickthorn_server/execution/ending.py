@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import MEANING, BackendError, Failure, Reason
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.execution.lane import Lane
+from quickthorn_server.execution.rate_gate import clamped
+from quickthorn_server.execution.refusal import RateGated, Refused
 
 _SOON = 1.0  # seconds; where waiting helps and nobody said how long
 
 _WAITING_HELPS = {Reason.ALL_FAILED, Reason.NO_HEALTHY_BACKEND, Reason.RATE_LIMITED}
 
 
-def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[float], trace: Trace) -> CallError:
-    """Return the failure of a call none of whose *lanes* answered.
+def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], trace: Trace) -> CallError:
+    """Return the failure of a call none of whose *lanes* answered, and whose other candidates *refused*.
 
-    *refused*: seconds until each circuit that refused a lane tries again.  The status is that of the first lane that
-    ran, unless one failed terminally; what holds only "everywhere" must be said by every candidate there was.
+    The status is that of the first lane that ran, unless one failed terminally; what holds only "everywhere" must be
+    said by every candidate there was.  A backend that still waits out a rate limit says that again.
     """
     route = plan.route.name
     errors = [(lane.backend.name, lane.error) for lane in lanes if lane.error is not None]
-    if not errors:
+    errors += _gated(refused, {name for name, _ in errors})
+    candidates = plan.order if plan.failover else plan.order[:1]
+    everybody = {backend.name for backend in candidates} <= {name for name, _ in errors}
+    if not errors or not (lanes or everybody):
         message = f"every circuit of route {route} is open"
         if not plan.failover:
             message = f"the circuit of backend {plan.order[0].name} is open, and the call may not fail over"
-        return CallError(Reason.NO_HEALTHY_BACKEND, message, retry_after=min(refused, default=_SOON), trace=trace)
-    candidates = plan.order if plan.failover else plan.order[:1]
-    everybody = {backend.name for backend in candidates} <= {name for name, _ in errors}
+        soonest = min((refusal.retry_after for refusal in refused), default=_SOON)
+        return CallError(Reason.NO_HEALTHY_BACKEND, message, retry_after=soonest, trace=trace)
     reason = reason_of([error for _, error in errors], everybody=everybody)
     if reason is Reason.REJECTED:
         rejecting = next(name for name, error in errors if MEANING[error.failure].terminal)
@@ -38,6 +42,16 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[float], tra
     told = ", ".join(f"{name} {error.failure.value}" for name, error in errors)
     wait = _wait([error for _, error in errors]) if reason in _WAITING_HELPS else None
     return CallError(reason, f"no backend of route {route} answered: {told}", retry_after=wait, trace=trace)
+
+
+def _gated(refused: Sequence[Refused], failed: Collection[str]) -> list[tuple[str, BackendError]]:
+    """Return the rate limits of those that were not asked for them, and have not *failed* in this call."""
+    waits = {each.backend: each.retry_after for each in refused if isinstance(each, RateGated)}
+    return [
+        (backend, BackendError(Failure.RATE_LIMITED, retry_after=wait))
+        for backend, wait in waits.items()
+        if backend not in failed
+    ]
 
 
 def reason_of(errors: Sequence[BackendError], *, everybody: bool) -> Reason:
@@ -57,7 +71,7 @@ def broken(error: BackendError, trace: Trace, delivered: int) -> CallError:
     return CallError(
         Reason.STREAM_BROKEN,
         f"the stream {what} after {delivered} bytes of text",
-        retry_after=error.retry_after if error.retry_after is not None else _SOON,
+        retry_after=_wait([error]),
         trace=trace,
         delivered=delivered,
     )
@@ -72,4 +86,4 @@ def out_of_time(trace: Trace, delivered: int, *, first_token: bool) -> CallError
 
 def _wait(errors: Sequence[BackendError]) -> float:
     """Return the shortest wait a provider named."""
-    return min((error.retry_after for error in errors if error.retry_after is not None), default=_SOON)
+    return min((clamped(error.retry_after) for error in errors if error.retry_after is not None), default=_SOON)

@@ -25,8 +25,8 @@ from quickthorn_server.core.chunk import (
 )
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage, cost_nano_usd
-from quickthorn_server.execution.breakers import Permit
 from quickthorn_server.execution.deadlines import Limit, Patience
+from quickthorn_server.execution.permit import Permit
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,11 @@ class Lane:
         """Whether the lane may still speak, or say more."""
         return self.error is None and self.end is None and self.outcome in {None, Outcome.WON}
 
+    @property
+    def first_content(self) -> float | None:
+        """Seconds until the backend said anything, be it unseen; None = not yet, or its reply comes in one piece."""
+        return self._patience.first_content
+
     def take(self) -> list[Chunk]:
         """Return what has been read and not yet taken; may be empty."""
         chunks, self._box, self._size = self._box, [], 0
@@ -105,7 +110,7 @@ class Lane:
         self.outcome = outcome
         if self.end is None:
             self.ended_at = self._loop.time()
-            self._settle(self._permit.abandoned)
+            self._settle(self._give_up)
             self._cut()
 
     def attempt(self, arrived: float) -> Attempt:
@@ -188,7 +193,7 @@ class Lane:
         if self.spoke_at is None:
             self._commit(now)
         self._patience.stop()
-        self._settle(self._permit.succeeded)
+        self._settle(lambda: self._permit.succeeded(self.first_content))
 
     def _fail(self, error: BackendError) -> None:
         if not self.running:
@@ -207,6 +212,9 @@ class Lane:
         """Cancel the task, once: a second cancel would interrupt the clean-up of the first."""
         self._patience.stop()
         self.task.cancel()
+
+    def _give_up(self) -> None:
+        self._permit.abandoned(self._patience.silence)
 
     def _settle(self, report: Callable[[], None]) -> None:
         if not self._settled:
@@ -227,7 +235,7 @@ class Lane:
         self._patience.stop()
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error  # only a bug in this file gets here; the loop's exception hook reports it
-        self._settle(self._permit.abandoned)
+        self._settle(self._give_up)
         self._wake()
 
 

@@ -11,8 +11,8 @@ from quickthorn_server.core.attempt import Cause
 from quickthorn_server.core.catalogue import Backend, RetryRule
 from quickthorn_server.core.failures import MEANING, BackendError, Failure
 from quickthorn_server.core.plan import Plan
-from quickthorn_server.execution.breakers import Permit
 from quickthorn_server.execution.deadlines import TICK
+from quickthorn_server.execution.permit import Permit
 
 _BASE, _CAP = 0.25, 8.0  # seconds; full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015)
 _STATUSES = {
