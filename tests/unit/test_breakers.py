@@ -7,7 +7,6 @@ with the opposite expectation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 
 import pybreaker
@@ -114,7 +113,7 @@ def test_many_failing_probes_make_one_change() -> None:
 
 @pytest.mark.parametrize("probes", [1, 3])
 def test_a_crowd_at_half_open_is_kept_out(probes: int) -> None:
-    """Of 1,000 callers at the same instant exactly as many as there are probes get through, and again until it closes."""
+    """Of 1,000 callers at once exactly as many as there are probes get through, and again until it closes."""
     rig = Rig(BreakerRule(consecutive=1, open_for=5.0, probes=probes, successes=6))
     rig.tripped()
     rig.now += 5.0

@@ -46,7 +46,9 @@ backends:
     params: {temperature: 0.2, seed: 7, stop: [on, ~, 2027-01-01], logit_bias: {50256: -100}}
     retires: 2027-03-01
     timeouts: {connect: 250ms, first_token: 2s, idle: 1.5s, total: 1m}
-    breaker: {consecutive: 2, open: 10s, probes: 3, successes: 4}
+    breaker:
+      {window: 30s, min_calls: 20, failure_rate: 7%, consecutive: 2, slow_first_token: 1.5s, slow_rate: 62.5%,
+       open: 10s, probes: 3, successes: 4}
   - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
 routes:
   - name: default
@@ -98,7 +100,7 @@ def test_every_key_arrives() -> None:
         params={"temperature": 0.2, "seed": 7, "stop": ["on", None, "2027-01-01"], "logit_bias": {"50256": -100}},
         retires=date(2027, 3, 1),
         timeouts=Timeouts(0.25, 2.0, 1.5, 60.0),
-        breaker=BreakerRule(2, 10.0, 3, 4),
+        breaker=BreakerRule(2, 10.0, 3, 4, 30.0, 20, 0.07, 1.5, 0.625),
     )
     (route,) = catalogue.routes.values()
     assert route.entries == (Entry("fast"), Entry("steady", 2, 1))
@@ -116,6 +118,13 @@ def test_what_is_left_out_has_the_defaults_of_the_vocabulary() -> None:
     assert (route.retry, route.hedge, route.strategy) == (RetryRule(), None, Strategy.PRIORITY)
     assert catalogue.server == ServerRule()
     assert backend.capabilities == frozenset({"text"})
+
+
+@pytest.mark.parametrize(("first_token", "slow"), [("1s", 0.8), ("5s", 4.0), ("10s", 8.0), ("60s", 8.0)])
+def test_slow_comes_before_too_late(first_token: str, slow: float) -> None:
+    """Where the file does not say what is slow: 8 s, or four fifths of a shorter limit."""
+    backend = only(f"provider: local, timeouts: {{first_token: {first_token}}}")
+    assert backend.breaker.slow_first_token == slow
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,8 @@ def _readings(nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
             case ast.Call(func=ast.Name(id=name)) if name in READING_NAMES:
                 yield node.lineno, name
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="_circuit"), attr="open")):
+                pass  # a circuit that opens reads nothing
             case ast.Call(func=ast.Attribute(attr="open"), args=[] | [ast.Constant(value="r" | "rb" | "w" | "wb")]):
                 yield node.lineno, "open"  # a path's; a provider's open names a method and an address
             case _:

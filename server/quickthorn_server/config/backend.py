@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from quickthorn_server.config.kinds import Day, Duration, Money, PositiveDuration, Share
+from quickthorn_server.config.kinds import Day, Money, PositiveDuration, PositiveShare, WindowDuration
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import (
     BaseUrl,
@@ -89,16 +89,16 @@ class Breaker(Strict):
     """Calls let through at once while half-open; default 1."""
     successes: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Probes that must succeed to close the circuit; default 3."""
-    window: Annotated[PositiveDuration | None, Later()] = None
-    """The time over which rates are counted.  Not available in this version."""
-    min_calls: Annotated[Annotated[int, Field(ge=1)] | None, Later()] = None
-    """Calls in the window before rates count.  Not available in this version."""
-    failure_rate: Annotated[Share | None, Later()] = None
-    """The share of failures that opens the circuit.  Not available in this version."""
-    slow_first_token: Annotated[Duration | None, Later()] = None
-    """First content later than this is slow.  Not available in this version."""
-    slow_rate: Annotated[Share | None, Later()] = None
-    """The share of slow calls that opens the circuit.  Not available in this version."""
+    window: WindowDuration | None = None
+    """The time over which rates are counted; default 10s."""
+    min_calls: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Outcomes in the window before rates count; default 10."""
+    failure_rate: PositiveShare | None = None
+    """The share of failures that opens the circuit; default 50%."""
+    slow_first_token: PositiveDuration | None = None
+    """First content later than this is slow; left out, at most four fifths of timeouts.first_token; default 8s."""
+    slow_rate: PositiveShare | None = None
+    """The share of slow calls that opens the circuit; default 80%."""
 
 
 class Backend(Strict):

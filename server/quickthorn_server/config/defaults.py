@@ -14,6 +14,7 @@ LOCAL_MODEL = "smollm2-135m-instruct"
 LOCAL_CONTEXT = 4096
 
 _EMBEDS = "embeddings"
+_SLOW = 0.8
 
 
 def timeouts_rule(backend: Backend) -> Timeouts:
@@ -22,10 +23,15 @@ def timeouts_rule(backend: Backend) -> Timeouts:
 
 
 def breaker_rule(backend: Backend) -> BreakerRule:
-    """Return when the circuit opens and closes."""
+    """Return when the circuit opens and closes.
+
+    What the file does not call slow is slow before its time limit passes, or slowness would be seen as failure only.
+    """
     given = backend.breaker.given()
     if "open" in given:
         given["open_for"] = given.pop("open")
+    if "slow_first_token" not in given:
+        given["slow_first_token"] = min(BreakerRule().slow_first_token, _SLOW * timeouts_rule(backend).first_token)
     return BreakerRule(**given)
 
 

@@ -63,6 +63,13 @@ def _positive_duration(value: Any) -> float:
     return _duration(value) or refuse("a duration of 0 would never let anything through", "write it like 300ms or 2s")
 
 
+def _window(value: Any) -> float:
+    seconds = _duration(value)
+    if seconds < 1:
+        refuse(f"{value} is too short to count calls in", "write at least 1s")
+    return seconds
+
+
 def _share(value: Any) -> float:
     """Return a fraction: 0.05 for `5%`."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
@@ -73,6 +80,10 @@ def _share(value: Any) -> float:
     if Decimal(match[1]) > _WHOLE:
         refuse(f"{value} is more than all", "write at most 100%")
     return float(Decimal(match[1]) / _WHOLE)
+
+
+def _positive_share(value: Any) -> float:
+    return _share(value) or refuse("a share of 0% would be reached by the first call", "write more than 0%")
 
 
 def _money(value: Any) -> Decimal:
@@ -125,12 +136,16 @@ Duration = Annotated[float, BeforeValidator(_duration), _ANY_TIME]
 PositiveDuration = Annotated[float, BeforeValidator(_positive_duration), _ANY_TIME]
 """Seconds, more than 0."""
 
-Share = Annotated[
-    float,
-    BeforeValidator(_share),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$", "examples": ["5%"]}),
-]
+WindowDuration = Annotated[float, BeforeValidator(_window), _ANY_TIME]
+"""Seconds, 1 or more."""
+
+_ANY_SHARE = WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$", "examples": ["5%"]})
+
+Share = Annotated[float, BeforeValidator(_share), _ANY_SHARE]
 """A fraction, 0..1."""
+
+PositiveShare = Annotated[float, BeforeValidator(_positive_share), _ANY_SHARE]
+"""A fraction, more than 0."""
 
 Money = Annotated[Decimal, BeforeValidator(_money), WithJsonSchema({"type": "number", "minimum": 0})]
 """USD, exactly as written."""

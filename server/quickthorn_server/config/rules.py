@@ -16,6 +16,7 @@ from quickthorn_server.config.words import nearest
 _WIRE_KEYS = frozenset({"base_url", "path", "headers", "api_key_env", "api_key_file"})
 _LOCAL_KEYS = frozenset({"model_path", "context", "parallel", "threads"})
 _KEYS_OF = {"openai": _WIRE_KEYS, "scripted": frozenset({"script"}), "local": _LOCAL_KEYS}
+_FOUR_FIFTHS = 0.8
 _KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
 
 
@@ -117,6 +118,16 @@ def _short_total(backend: Backend) -> Iterator[Finding]:
         yield Finding(("timeouts", "total"), f"{total} ends before {limit}", "write both, total the longer")
 
 
+def _late_slowness(backend: Backend) -> Iterator[Finding]:
+    slow, limit = backend.breaker.slow_first_token, timeouts_rule(backend).first_token
+    if slow is not None and slow > limit:
+        by_default = "" if "first_token" in backend.timeouts.model_fields_set else " by default"
+        message = f"no call gets that far: timeouts.first_token ends it after {limit:g}s{by_default}"
+        yield Finding(
+            ("breaker", "slow_first_token"), message, f"write {_FOUR_FIFTHS * limit:g}s, or at most {limit:g}s"
+        )
+
+
 def _repeated_backends(route: Route) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, entry in enumerate(route.backends):
@@ -216,6 +227,7 @@ _BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _narrow_context,
     _no_script,
     _short_total,
+    _late_slowness,
     _space_without_embeddings,
 )
 _ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (_repeated_backends, _no_weight, _hedging)
