@@ -75,7 +75,8 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
 
 def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Gate, reaper: Reaper) -> grpc.aio.Server:
     loop = asyncio.get_running_loop()
-    observer = Fanout((HealthObserver(health, catalogue, loop.call_later), LogObserver()))
+    circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
+    observer = Fanout((circuits, LogObserver()))
     latency = Latency(catalogue.routes.values())
     random_ = random.SystemRandom()
     breakers = Breakers(

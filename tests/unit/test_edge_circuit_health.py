@@ -30,15 +30,16 @@ class Timers:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[float, Callable[[], None]]] = []
+        self.wait = 5.0
 
     def later(self, wait: float, ring: Callable[[], None]) -> Timers.Handle:
         self.waiting.append((wait, ring))
         return Timers.Handle(self, (wait, ring))
 
     def ring(self) -> None:
-        for _, ring in self.waiting[:]:
+        due, self.waiting = self.waiting, []
+        for _, ring in due:
             ring()
-        self.waiting.clear()
 
     class Handle:
         """One of them."""
@@ -55,7 +56,7 @@ def test_a_route_is_down_while_none_of_its_backends_may_be_asked() -> None:
     """A backend is down unless its circuit is closed; a route only while all its circuits are open."""
     health, timers = Health(), Timers()
     health.start_serving()
-    observer = HealthObserver(health, CATALOGUE, timers.later)
+    observer = HealthObserver(health, CATALOGUE, timers.later, lambda _: timers.wait)
     assert down(health) == set()
     observer.circuit_changed("a", Circuit.OPEN)
     assert down(health) == {"backend/a", "route/one"}
@@ -71,9 +72,12 @@ def test_a_route_comes_back_when_its_circuit_would_let_a_probe_through() -> None
     """Nobody needs to call first: a balancer that obeys the health of a route would never let anybody."""
     health, timers = Health(), Timers()
     health.start_serving()
-    observer = HealthObserver(health, CATALOGUE, timers.later)
+    observer = HealthObserver(health, CATALOGUE, timers.later, lambda _: timers.wait)
     observer.circuit_changed("a", Circuit.OPEN)
-    assert [wait for wait, _ in timers.waiting] == [CATALOGUE.backends["a"].breaker.open_for]
+    assert [wait for wait, _ in timers.waiting] == [5.0]
+    timers.ring()
+    assert down(health) == {"backend/a", "route/one"}  # held open for longer
+    timers.wait = 0.0
     timers.ring()
     assert down(health) == {"backend/a"}
     observer.circuit_changed("a", Circuit.OPEN)
@@ -86,7 +90,7 @@ def test_a_circuit_that_closes_during_drain_changes_nothing() -> None:
     """From drain on everything is down."""
     health = Health()
     health.start_serving()
-    observer = HealthObserver(health, CATALOGUE, Timers().later)
+    observer = HealthObserver(health, CATALOGUE, Timers().later, lambda _: 5.0)
     health.begin_drain()
     observer.circuit_changed("a", Circuit.CLOSED)
     health.start_serving()

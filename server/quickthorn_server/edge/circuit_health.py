@@ -10,6 +10,7 @@ from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Catalogue
 from quickthorn_server.core.plan import Circuit
 from quickthorn_server.edge.health import Health
+from quickthorn_server.execution.deadlines import TICK
 
 
 class Timer(Protocol):
@@ -28,12 +29,15 @@ class HealthObserver:
 
     A backend serves while its circuit is closed.  A route serves while one of its backends may be asked, also on
     trial: a balancer that turns away from a route would stop the very calls that close its circuits again.
+
+    *wait*: backend -> seconds until its circuit lets a probe through.
     """
 
-    def __init__(self, health: Health, catalogue: Catalogue, later: Later) -> None:
+    def __init__(self, health: Health, catalogue: Catalogue, later: Later, wait: Callable[[str], float]) -> None:
         self._health = health
         self._catalogue = catalogue
         self._later = later
+        self._wait = wait
         self._shut: dict[str, Timer] = {}
         for backend in catalogue.backends:
             health.set(f"backend/{backend}", serving=True)
@@ -47,8 +51,7 @@ class HealthObserver:
         if timer is not None:
             timer.cancel()
         if circuit is Circuit.OPEN:
-            wait = self._catalogue.backends[backend].breaker.open_for
-            self._shut[backend] = self._later(wait, lambda: self._may_be_tried(backend))
+            self._shut[backend] = self._later(self._wait(backend), lambda: self._may_be_tried(backend))
         self._tell_routes(backend)
 
     def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
@@ -56,6 +59,8 @@ class HealthObserver:
 
     def _may_be_tried(self, backend: str) -> None:
         self._shut.pop(backend, None)
+        if (wait := self._wait(backend)) > TICK:  # an operator holds it open
+            self._shut[backend] = self._later(wait, lambda: self._may_be_tried(backend))
         self._tell_routes(backend)
 
     def _tell_routes(self, backend: str) -> None:

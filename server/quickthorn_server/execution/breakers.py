@@ -110,10 +110,8 @@ class Breaker(pybreaker.CircuitBreakerListener):
 
     @property
     def retry_after(self) -> float:
-        """Seconds until an open circuit lets a probe through; 0 when it is not open."""
-        if self._forced is Forced.OPEN:
-            return self._rule.open_for
-        return max(0.0, self._reopens_at - self._clock()) if self.circuit is Circuit.OPEN else 0.0
+        """Seconds until an open circuit lets a probe through (forced: until asking again makes sense); else 0."""
+        return self._rule.open_for if self._forced is Forced.OPEN else max(0.0, self._reopens_at - self._clock())
 
     def snapshot(self) -> CircuitSnapshot:
         """Return how things stand."""
@@ -162,12 +160,13 @@ class Breaker(pybreaker.CircuitBreakerListener):
         circuit, now = _CIRCUITS[new_state.name], self._clock()
         self._era += 1
         self._probes.clear()
+        self._reopens_at = now
         if circuit is Circuit.CLOSED:
             self.history.forget()
             self._backoff.closed(now)
         elif circuit is Circuit.OPEN:
             self._opened_for = 0.0 if self._forced is Forced.OPEN else self._backoff.opened(now)
-            self._reopens_at = now + self._opened_for
+            self._reopens_at += self._opened_for
         self._told(self.name, circuit)
 
     def settle(

@@ -31,8 +31,8 @@ from quickthorn_server.execution.permit import Permit
 log = logging.getLogger(__name__)
 
 _HELD = 256 * 1024  # characters of unseen reasoning after which a lane commits all the same
-_OVERHEAD = 16  # of a chunk, so that empty ones count too
 _AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
+_OVERHEAD = 16  # of a chunk, so that empty ones count too
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Lane:
 
     @property
     def first_content(self) -> float | None:
-        """Seconds until the backend said anything, be it unseen; None = not yet, or its reply comes in one piece."""
+        """Seconds until the backend said anything, seen or not; None = not yet, or its reply comes whole."""
         return self._patience.first_content
 
     def take(self) -> list[Chunk]:
@@ -110,7 +110,7 @@ class Lane:
         self.outcome = outcome
         if self.end is None:
             self.ended_at = self._loop.time()
-            self._settle(self._give_up)
+            self._settle(lambda: self._permit.abandoned(self._patience.silence))
             self._cut()
 
     def attempt(self, arrived: float) -> Attempt:
@@ -213,9 +213,6 @@ class Lane:
         self._patience.stop()
         self.task.cancel()
 
-    def _give_up(self) -> None:
-        self._permit.abandoned(self._patience.silence)
-
     def _settle(self, report: Callable[[], None]) -> None:
         if not self._settled:
             self._settled = True
@@ -235,7 +232,7 @@ class Lane:
         self._patience.stop()
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error  # only a bug in this file gets here; the loop's exception hook reports it
-        self._settle(self._give_up)
+        self._settle(lambda: self._permit.abandoned(self._patience.silence))
         self._wake()
 
 
