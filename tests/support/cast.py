@@ -85,12 +85,13 @@ class Cast:
             for name in scripts
         }
         loop = asyncio.get_running_loop()
-        self.breakers = Breakers(self.backends.values(), loop.time, self.told.circuit_changed)
+        latency = Latency([])
+        self.breakers = Breakers(self.backends.values(), loop.time, self.told.circuit_changed, p99=latency.p99)
         self.executor = Executor(
             Estate(
                 providers=scripts,
                 breakers=self.breakers,
-                latency=Latency([]),
+                latency=latency,
                 observer=self.told,
                 reaper=self.reaper,
                 random_=random.Random(1),

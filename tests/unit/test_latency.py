@@ -103,3 +103,29 @@ def test_a_lane_stopped_early_tells_nothing() -> None:
     for _ in range(21):
         latency.outlasted("a", 2.0)
     assert latency.first_content == {("a", 0.5): 2.0}
+
+
+def test_the_p99_of_what_was_heard_takes_a_hundred_lanes() -> None:
+    """Every backend's, whatever routes ask for; before that nobody is judged by it."""
+    latency = Latency([])
+    for seconds in range(1, 100):
+        latency.heard("a", float(seconds))
+    assert (latency.p99("a"), latency.p99("b")) == (None, None)
+    latency.heard("a", 100.0)
+    assert (latency.p99("a"), latency.p99("b"), latency.first_content) == (99.0, None, {})
+
+
+def test_the_p99_of_what_was_heard_follows_within_twenty_lanes() -> None:
+    """It is looked up anew at most every twenty lanes, of the last two hundred."""
+    latency = Latency([])
+    for _ in range(200):
+        latency.heard("a", 1.0)
+    assert latency.p99("a") == 1.0
+    for _ in range(19):
+        latency.heard("a", 5.0)
+    assert latency.p99("a") == 1.0
+    latency.heard("a", 5.0)
+    assert latency.p99("a") == 5.0
+    for _ in range(200):
+        latency.heard("a", 0.5)
+    assert latency.p99("a") == 0.5

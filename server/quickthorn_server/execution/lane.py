@@ -31,16 +31,16 @@ from quickthorn_server.execution.permit import Permit
 log = logging.getLogger(__name__)
 
 _HELD = 256 * 1024  # characters of unseen reasoning after which a lane commits all the same
-_AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
 _OVERHEAD = 16  # of a chunk, so that empty ones count too
+_AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
 
 
 @dataclass(frozen=True, slots=True)
 class LaneRule:
     """How a lane is to read its stream.
 
-    *shows_reasoning*: thinking counts as speaking.  *whole*: the reply comes in one piece.  *until_end*: the backend's
-    total limit holds to the end, not only until the lane speaks.
+    *shows_reasoning*: thinking counts as speaking.  *whole*: the reply comes in one piece.  *until_end*: the total
+    limit holds to the end.
     """
 
     shows_reasoning: bool
