@@ -34,8 +34,6 @@ _CIRCUITS = {
     pybreaker.STATE_OPEN: Circuit.OPEN,
     pybreaker.STATE_HALF_OPEN: Circuit.HALF_OPEN,
 }
-# Longer than any process lives: when to try again is ours to say, on a clock that never jumps.
-_NEVER = 1e9
 
 
 class _Storage(pybreaker.CircuitMemoryStorage):
@@ -85,8 +83,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         self._clock = clock
         self._told = told
         self._p99 = p99
-        # An era is the time between two changes of state: what an attempt of an earlier era reports is old news.
-        self._era = 0
+        self._era = 0  # the time between two changes of state: what an attempt of an earlier one reports is old news
         self._forced = Forced.AUTO
         self._opened_for = self._reopens_at = 0.0
         self._probes = Probes(rule.probes, patience=max(rule.open_for, rule.slow_first_token))
@@ -96,7 +93,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         self._circuit = pybreaker.CircuitBreaker(
             name=name,
             fail_max=rule.consecutive,
-            reset_timeout=_NEVER,
+            reset_timeout=1e9,  # longer than any process lives: when to try again is ours to say, on our clock
             success_threshold=rule.successes,
             throw_new_error_on_trip=False,
             listeners=[self],
@@ -116,15 +113,14 @@ class Breaker(pybreaker.CircuitBreakerListener):
     def snapshot(self) -> CircuitSnapshot:
         """Return how things stand."""
         circuit, total = self.circuit, self.history.total()
-        rates = (total.calls, total.failure_rate, total.slow_rate)
         opened_for = 0.0 if circuit is Circuit.CLOSED else self._opened_for
         wait = max(self.retry_after, self._gate.wait(self._clock()))
-        return CircuitSnapshot(circuit, self._forced, *rates, opened_for=opened_for, retry_after=wait)
+        known = (total.calls, total.failure_rate, total.slow_rate)
+        return CircuitSnapshot(circuit, self._forced, *known, opened_for=opened_for, retry_after=wait)
 
     def admit(self) -> Permit:
         """Return leave for one attempt; raises CircuitOpen, RateGated.  Never waits: check and count are one step."""
-        circuit = self.circuit
-        now = self._clock()
+        circuit, now = self.circuit, self._clock()
         if circuit is Circuit.OPEN and (self._forced is Forced.OPEN or now < self._reopens_at):
             raise CircuitOpen(self.name, self.retry_after)
         if wait := self._gate.wait(now):
@@ -172,10 +168,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
     def settle(
         self, era: int, probe: int, error: BackendError | None = None, *, first_content: float | None = None
     ) -> None:
-        """Count one outcome of *era*: a failure with *error*, a success without.
-
-        Slow are a first content later than the rule's limit, and every timeout: it was even longer without a word.
-        """
+        """Count one outcome of *era*: a failure with *error*, else a success.  Late ones and timeouts are slow."""
         if era != self._era:
             return
         self._probes.free(probe)
@@ -183,16 +176,17 @@ class Breaker(pybreaker.CircuitBreakerListener):
         slow = late or (error is not None and error.failure is Failure.TIMEOUT)
         self.history.slow = slow
         if error is not None:
-            with suppress(BackendError):  # pybreaker hands the failure back after it has counted it
-                self._circuit.call(_fail, error)
-        elif slow and self.circuit is Circuit.HALF_OPEN:
+            with _HANDED_BACK:
+                self._circuit.call(_fail)
+            return
+        if slow and self.circuit is Circuit.HALF_OPEN:
             self.history.succeeded()  # not told to pybreaker, which would take it for a step towards closing
         else:
-            self._circuit.call(lambda: None)
+            self._circuit.call(bool)  # a call that succeeds
         self._judge(era, slow=slow)
 
     def release(self, era: int, probe: int, age: float | None = None) -> None:
-        """Take in that an attempt of *era* ended without a verdict; *age*: seconds for which its backend was silent.
+        """Take in that an attempt of *era* ended without a verdict, *age* seconds old without a word of its backend.
 
         Younger than the backend's own p99 it leaves no mark.  Older, it is one slow outcome, or a dead backend whose
         every call a hedge rescues would never be noticed.
@@ -206,11 +200,11 @@ class Breaker(pybreaker.CircuitBreakerListener):
             self._judge(era, slow=True)
 
     def limited(self, retry_after: float | None) -> None:
-        """Take in a rate limit, whatever its era: no lane is to be refused by the provider if we can know it before."""
+        """Take in a rate limit, whatever its era: what the provider would refuse need not be sent."""
         self._gate.limited(retry_after, self._clock())
 
     def _judge(self, era: int, slow: bool) -> None:
-        """Open where pybreaker does not look: after what is slow, or when a success completes *min_calls*."""
+        """Open where pybreaker does not look: after what is slow, or after a success that completes `min_calls`."""
         if era == self._era and (slow if self.circuit is Circuit.HALF_OPEN else self.history.enough):
             self._circuit.open()
 
@@ -245,5 +239,12 @@ class Breakers:
         return self._all[backend].history.healthy
 
 
-def _fail(error: BackendError) -> NoReturn:
-    raise error
+class _Failed(Exception):  # noqa: N818 - a token for pybreaker; the error itself would collect its frames
+    """The attempt failed."""
+
+
+_HANDED_BACK = suppress(_Failed)  # pybreaker raises again what it has counted, and judged
+
+
+def _fail() -> NoReturn:
+    raise _Failed

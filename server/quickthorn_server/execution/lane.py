@@ -39,8 +39,7 @@ _AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
 class LaneRule:
     """How a lane is to read its stream.
 
-    *shows_reasoning*: thinking counts as speaking.  *whole*: the reply comes in one piece.  *until_end*: the total
-    limit holds to the end.
+    *shows_reasoning*: thinking counts as speaking.  *whole*: the reply comes in one piece.  *until_end*: so is total.
     """
 
     shows_reasoning: bool

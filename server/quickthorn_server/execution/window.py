@@ -58,9 +58,12 @@ class Window:
         self._slide()
         for tally in (self._total, self._buckets[self._slot % _BUCKETS]):
             tally.calls += 1
-            tally.succeeded += succeeded
-            tally.failed += failed
-            tally.slow += slow
+            if succeeded:
+                tally.succeeded += 1
+            if failed:
+                tally.failed += 1
+            if slow:
+                tally.slow += 1
 
     def total(self) -> Tally:
         """Return what is in the window now; read it at once, it changes."""
@@ -70,6 +73,8 @@ class Window:
     def _slide(self) -> None:
         """Empty the buckets whose time has come again."""
         slot = int(self._clock() / self._span)
+        if slot == self._slot:
+            return
         for stale in range(max(self._slot, slot - _BUCKETS) + 1, slot + 1):
             self._total.take(self._buckets[stale % _BUCKETS])
             self._buckets[stale % _BUCKETS] = Tally()
