@@ -34,7 +34,7 @@ class AnyHistory(RuleBasedStateMachine):
     """Permits taken and settled in any order, at any time, against the model."""
 
     RULE = BreakerRule(
-        consecutive=3, open_for=5.0, probes=2, successes=2, window=10.0, min_calls=4, failure_rate=0.5, slow_rate=0.75
+        consecutive=3, open_for=1.0, probes=2, successes=2, window=10.0, min_calls=4, failure_rate=0.5, slow_rate=0.75
     )
 
     def __init__(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from quickthorn_server.core.catalogue import BreakerRule
 from quickthorn_server.core.plan import Circuit, Forced
 from quickthorn_server.execution.backoff import Backoff
+from quickthorn_server.execution.breakers import Breaker
 from tests.support.circuit import RULE, SICK, Rig
 
 # -- How long ---------------------------------------------------------------------------------------------------------
@@ -61,6 +62,17 @@ def test_the_breaker_waits_as_long_as_was_drawn() -> None:
     drawn = 5.0 * random.Random(3).uniform(0.85, 1.15)
     assert rig.refused() == pytest.approx(drawn)
     assert rig.breaker.snapshot().opened_for == pytest.approx(drawn)
+
+
+def test_whoever_is_told_of_an_opening_may_ask_how_long() -> None:
+    """The wait is known before the state is told, though pybreaker's own state is still the old one."""
+    waits: list[float] = []
+    breaker = Breaker("a", RULE, lambda: 7.0, lambda *_: waits.append(breaker.retry_after))
+    for permit in [breaker.admit() for _ in range(3)]:
+        permit.failed(SICK)
+    breaker.force(Forced.CLOSED)
+    breaker.force(Forced.OPEN)
+    assert waits == [5.0, 0.0, 5.0]
 
 
 # -- Who probes -------------------------------------------------------------------------------------------------------

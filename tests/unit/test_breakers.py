@@ -156,7 +156,7 @@ def test_one_failing_probe_opens_it_again() -> None:
 
 def test_a_probe_of_an_earlier_era_holds_no_place() -> None:
     """One that never reports back is forgotten with its era: the next one has all its places."""
-    rig = Rig(BreakerRule(consecutive=1, open_for=5.0, probes=2, successes=1))
+    rig = Rig(BreakerRule(consecutive=1, open_for=5.0, probes=2, successes=1, slow_first_token=60.0))
     rig.probed()
     rig.fail()
     rig.now += 10.0
