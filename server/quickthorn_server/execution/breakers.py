@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
@@ -176,9 +175,10 @@ class Breaker(pybreaker.CircuitBreakerListener):
         slow = late or (error is not None and error.failure is Failure.TIMEOUT)
         self.history.slow = slow
         if error is not None:
-            with _HANDED_BACK:
+            try:
                 self._circuit.call(_fail)
-            return
+            except _Failed:  # pybreaker raises again what it has counted, and judged
+                return
         if slow and self.circuit is Circuit.HALF_OPEN:
             self.history.succeeded()  # not told to pybreaker, which would take it for a step towards closing
         else:
@@ -241,9 +241,6 @@ class Breakers:
 
 class _Failed(Exception):  # noqa: N818 - a token for pybreaker; the error itself would collect its frames
     """The attempt failed."""
-
-
-_HANDED_BACK = suppress(_Failed)  # pybreaker raises again what it has counted, and judged
 
 
 def _fail() -> NoReturn:
