@@ -109,6 +109,7 @@ def _route(route: Route) -> catalogue.Route:
         entries=tuple(catalogue.Entry(entry.backend, entry.weight, entry.group) for entry in route.backends),
         strategy=catalogue.Strategy(route.strategy),
         hedge=_hedge(route.hedge) if route.hedge else None,
+        budget=defaults.budget_rule(route),
         retry=defaults.retry_rule(route),
         upstream=catalogue.Upstream(route.upstream),
     )

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.root import Server
 from quickthorn_server.config.route import Route
-from quickthorn_server.core.catalogue import BreakerRule, RetryRule, ServerRule, Timeouts
+from quickthorn_server.core.catalogue import BreakerRule, BudgetRule, RetryRule, ServerRule, Timeouts
 
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_MODEL = "smollm2-135m-instruct"
@@ -41,6 +41,11 @@ def retry_rule(route: Route) -> RetryRule:
     if "on" in given:
         given["on"] = frozenset(given["on"])
     return RetryRule(**given)
+
+
+def budget_rule(route: Route) -> BudgetRule:
+    """Return what hedges and retries may add."""
+    return BudgetRule(**route.budget.given())
 
 
 def server_rule(server: Server) -> ServerRule:

@@ -71,14 +71,20 @@ def _window(value: Any) -> float:
 
 
 def _share(value: Any) -> float:
-    """Return a fraction: 0.05 for `5%`."""
+    """Return a fraction, at most 1: 0.05 for `5%`."""
+    share = _budget_share(value)
+    if share > 1:
+        refuse(f"{value} is more than all", "write at most 100%")
+    return share
+
+
+def _budget_share(value: Any) -> float:
+    """Return a fraction of any size: 2.0 for `200%`."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         refuse("a share needs its percent sign", f"write {shown(value)}%")
     match = _SHARE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         refuse(f"{shown(value)} is no share", "write it like 5%")
-    if Decimal(match[1]) > _WHOLE:
-        refuse(f"{value} is more than all", "write at most 100%")
     return float(Decimal(match[1]) / _WHOLE)
 
 
@@ -146,6 +152,13 @@ Share = Annotated[float, BeforeValidator(_share), _ANY_SHARE]
 
 PositiveShare = Annotated[float, BeforeValidator(_positive_share), _ANY_SHARE]
 """A fraction, more than 0."""
+
+BudgetShare = Annotated[
+    float,
+    BeforeValidator(_budget_share),
+    _ANY_SHARE,
+]
+"""A fraction of calls, 0 and more."""
 
 Money = Annotated[Decimal, BeforeValidator(_money), WithJsonSchema({"type": "number", "minimum": 0})]
 """USD, exactly as written."""

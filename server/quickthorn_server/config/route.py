@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from quickthorn_server.config.errors import shown
-from quickthorn_server.config.kinds import HedgeDelay, Percentile, Share, refuse
+from quickthorn_server.config.kinds import BudgetShare, HedgeDelay, Percentile, refuse
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Later, Name, OneOf, nearest
 from quickthorn_server.core.catalogue import Strategy, Upstream
@@ -82,12 +82,14 @@ class Hedge(Strict):
 class Budget(Strict):
     """How much hedges and retries may add."""
 
-    hedges: Share | None = None
-    """Hedges, as a share of calls."""
-    retries: Share | None = None
-    """Retries, as a share of calls."""
-    burst: Annotated[int, Field(ge=1)] | None = None
-    """How many may come at once."""
+    hedges: BudgetShare | None = None
+    """Lanes started in silence, as a share of calls; 0% = none; default 5%."""
+    retries: BudgetShare | None = None
+    """Lanes on backends that are likely to fail, as a share of calls; 0% = none; default 10%."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How many hedges may come at once, beyond their share; default 50."""
+    retries_burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How many retries may come at once, beyond their share; default 20."""
 
 
 class Retry(Strict):
@@ -113,8 +115,8 @@ class Route(Strict):
     """`priority`: in order of group and place.  `weighted`: turns by weight inside a group.  Default priority."""
     hedge: Hedge | None = None
     """When to start another lane; left out = never."""
-    budget: Annotated[Budget | None, Later()] = None
-    """How much hedges and retries may add.  Not available in this version."""
+    budget: Budget = Budget()
+    """How much hedges and retries may add."""
     retry: Retry = Retry()
     """How often to try, and after what."""
     on_break: Annotated[str, OneOf("on_break", frozenset({"fail"}), frozenset({"continue"}))] = "fail"

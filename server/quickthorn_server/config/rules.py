@@ -162,6 +162,16 @@ def _too_parallel(route: Route, hedge: Hedge) -> Iterator[Finding]:
         yield Finding(location, message, f"write attempts: {hedge.max_parallel} or more under retry")
 
 
+def _wide_budget(route: Route) -> Iterator[Finding]:
+    """Find a budget beyond what calls can spend: one hedge for each lane beside the first."""
+    if route.hedge is None or route.budget.hedges is None:
+        return
+    most = route.hedge.max_parallel - 1
+    if route.budget.hedges > most:
+        message = f"{route.budget.hedges:.0%} of hedges, and max_parallel allows {most} a call"
+        yield Finding(("budget", "hedges"), message, f"write at most {most * 100}%")
+
+
 def _unknown_backends(start: Location, route: Route, names: frozenset[str]) -> Iterator[Finding]:
     for index, entry in enumerate(route.backends):
         if entry.backend not in names:
@@ -230,5 +240,10 @@ _BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _late_slowness,
     _space_without_embeddings,
 )
-_ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (_repeated_backends, _no_weight, _hedging)
+_ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
+    _repeated_backends,
+    _no_weight,
+    _hedging,
+    _wide_budget,
+)
 _CALLER_RULES: tuple[Callable[[Caller], Iterator[Finding]], ...] = (_both_keys, _no_caller_key)

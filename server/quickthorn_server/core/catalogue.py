@@ -129,6 +129,16 @@ class RetryRule:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetRule:
+    """How much hedges and retries may add: shares of first attempts (0.05 = 5 %, 0 = off) and how many at once."""
+
+    hedges: float = 0.05
+    retries: float = 0.10
+    burst: int = 50
+    retries_burst: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A backend's place in a route.  Lower *group* first; *weight* shares turns inside a group."""
 
@@ -145,6 +155,7 @@ class Route:
     entries: tuple[Entry, ...]
     strategy: Strategy = Strategy.PRIORITY
     hedge: HedgeRule | None = None
+    budget: BudgetRule = field(default_factory=BudgetRule)
     retry: RetryRule = field(default_factory=RetryRule)
     upstream: Upstream = Upstream.AUTO
 

@@ -43,6 +43,13 @@ class CircuitSnapshot:
     retry_after: float
 
 
+class PurseLevels(NamedTuple):
+    """How many extra requests a route could pay for now."""
+
+    hedges: float
+    retries: float
+
+
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """What is known of the backends now, for the router to read.

@@ -1,0 +1,75 @@
+"""What extra requests are paid from: purses that first attempts feed, and no clock ever does.
+
+A retry storm is sustained by retries that cost nothing (Bronson et al., "Metastable Failures in Distributed Systems",
+HotOS 2021).  Here each first attempt puts a share of one request into a purse, and each extra request takes a whole
+one out; so over every run of n calls at most share * n + burst extra requests are sent, whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from quickthorn_server.core.catalogue import BudgetRule, Route
+from quickthorn_server.core.plan import PurseLevels
+
+_ONE = 1_000_000  # parts of one request: whole numbers, so that a million calls add up exactly
+
+
+class Purse:
+    """Holds at most *burst* requests, and begins full.  Fed *share* of one at a time; share 0 = off, pays nothing."""
+
+    __slots__ = ("_full", "_level", "_share")
+
+    def __init__(self, share: float, burst: int) -> None:
+        self._share = round(share * _ONE)
+        self._full = burst * _ONE if self._share else 0
+        self._level = self._full
+
+    @property
+    def level(self) -> float:
+        """How many requests it could pay for now."""
+        return self._level / _ONE
+
+    @property
+    def pays(self) -> bool:
+        """Whether it could pay for one request now."""
+        return self._level >= _ONE
+
+    def feed(self) -> None:
+        """Put in the share of one first attempt."""
+        self._level = min(self._full, self._level + self._share)
+
+    def pay(self) -> None:
+        """Take out one request.  Raises ValueError when it cannot."""
+        if not self.pays:
+            raise ValueError("the purse is empty")
+        self._level -= _ONE
+
+
+class RoutePurses:
+    """One route's: *hedges* pays for lanes started in silence, *retries* for lanes on backends likely to fail."""
+
+    __slots__ = ("hedges", "retries")
+
+    def __init__(self, rule: BudgetRule) -> None:
+        self.hedges = Purse(rule.hedges, rule.burst)
+        self.retries = Purse(rule.retries, rule.retries_burst)
+
+    def feed(self) -> None:
+        """Feed both with a first attempt."""
+        self.hedges.feed()
+        self.retries.feed()
+
+
+class Purses:
+    """The purses of all routes."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._all = {route.name: RoutePurses(route.budget) for route in routes}
+
+    def __getitem__(self, route: str) -> RoutePurses:
+        return self._all[route]
+
+    def levels(self) -> Mapping[str, PurseLevels]:
+        """Return route -> how full its purses are."""
+        return {name: PurseLevels(both.hedges.level, both.retries.level) for name, both in self._all.items()}
