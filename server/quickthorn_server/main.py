@@ -29,6 +29,7 @@ from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.registry import Providers
@@ -77,6 +78,7 @@ def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Ga
     loop = asyncio.get_running_loop()
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
     observer = Fanout((circuits, LogObserver()))
+    purses = Purses(catalogue.routes.values())
     latency = Latency(catalogue.routes.values())
     random_ = random.SystemRandom()
     breakers = Breakers(
@@ -86,6 +88,7 @@ def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Ga
         Estate(
             providers=providers,
             breakers=breakers,
+            purses=purses,
             latency=latency,
             observer=observer,
             reaper=reaper,

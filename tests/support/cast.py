@@ -10,7 +10,7 @@ from typing import Any
 
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.catalogue import Backend, BreakerRule, Entry, RetryRule, Route, Timeouts
+from quickthorn_server.core.catalogue import Backend, BreakerRule, BudgetRule, Entry, RetryRule, Route, Timeouts
 from quickthorn_server.core.chunk import Chunk, End, FinishReason, Opened, TextDelta
 from quickthorn_server.core.completion import Completion
 from quickthorn_server.core.content import Message, Part, Role, Text
@@ -23,10 +23,14 @@ from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.events import Begun, Event, Said
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.providers.scripted import Scripted
 
 PROMPT = Prompt((Message(Role.USER, (Part(Text("hi")),)),))
+UNBOUNDED = BudgetRule(hedges=10.0, retries=10.0, burst=1000, retries_burst=1000)
+"""A budget that no test of something else runs into."""
+
 STOP = End(FinishReason.STOP)
 
 NEVER_OPENS = BreakerRule(consecutive=1_000_000, min_calls=1_000_000)
@@ -68,7 +72,12 @@ class Cast:
     """Backends by name, each playing the script given for it, and an executor over them."""
 
     def __init__(
-        self, *, rule: BreakerRule | None = None, timeouts: Timeouts | None = None, **scripts: Scripted
+        self,
+        *,
+        rule: BreakerRule | None = None,
+        timeouts: Timeouts | None = None,
+        budget: BudgetRule | None = None,
+        **scripts: Scripted,
     ) -> None:
         self.scripts = scripts
         self.told = Told()
@@ -86,11 +95,13 @@ class Cast:
         }
         loop = asyncio.get_running_loop()
         latency = Latency([])
+        self.purses = Purses([Route("default", (), budget=budget or UNBOUNDED)])
         self.breakers = Breakers(self.backends.values(), loop.time, self.told.circuit_changed, p99=latency.p99)
         self.executor = Executor(
             Estate(
                 providers=scripts,
                 breakers=self.breakers,
+                purses=self.purses,
                 latency=latency,
                 observer=self.told,
                 reaper=self.reaper,

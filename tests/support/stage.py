@@ -22,8 +22,10 @@ from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
 from quickthorn_server.execution.permit import Circuitry, Permit
+from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.window import Clock
+from tests.support.cast import UNBOUNDED
 
 PROMPT = Prompt((Message(Role.USER, (Part(Text("hi")),)),))
 
@@ -150,7 +152,9 @@ class Stage:
             backend.name: CountedBreaker(backend, loop.time, self.circuit_changed) for backend in self.backends
         }
         breakers._all.update(self.breakers)
-        self.executor = Executor(Estate(self.players, breakers, Latency([]), self, self.reaper, random.Random(1)))
+        purses = Purses([Route("default", (), budget=UNBOUNDED)])
+        estate = Estate(self.players, breakers, purses, Latency([]), self, self.reaper, random.Random(1))
+        self.executor = Executor(estate)
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Remember it."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from itertools import accumulate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quickthorn_server.core.catalogue import BreakerRule, BudgetRule
+from quickthorn_server.core.failures import Failure
 from quickthorn_server.execution.purses import Purse
+from quickthorn_server.providers.scripted import Scripted
+from tests.support.cast import Cast, Step, fails, says, silent
+from tests.support.virtual import run_virtual
 
 _shares = st.integers(1, 3000).map(lambda thousandths: thousandths / 1000)
 
@@ -59,3 +65,76 @@ def test_it_never_holds_more_than_the_burst() -> None:
     for _ in range(1000):
         purse.feed()
     assert purse.level == 3.0
+
+
+def test_hedges_of_a_route_keep_to_their_purse() -> None:
+    """Over 1,000 calls whose primary is always slow: 5 % and the burst are hedged, the others wait, none fails."""
+
+    async def main() -> tuple[list[int], list[str]]:
+        budget = BudgetRule(hedges=0.05, burst=10)
+        cast = Cast(budget=budget, a=Scripted(says("A", after=1.0)), b=Scripted(says("X")))
+        lanes, reasons = [], []
+        for _ in range(1_000):
+            assert (await cast.streamed(cast.plan(delay=0.25))).error is None
+            lanes.append(len(cast.lanes()) - 1)
+            reasons.append(cast.trace.no_hedge)
+        return lanes, reasons
+
+    hedged, reasons = run_virtual(main())
+    drift = [0.0, *accumulate(count - 0.05 for count in hedged)]
+    assert max(high - min(drift[: place + 1]) for place, high in enumerate(drift)) <= 10 + 1e-6
+    assert 50 <= sum(hedged) <= 60
+    assert {reason for reason, count in zip(reasons, hedged, strict=True) if not count} == {
+        "the purse for hedges is empty"
+    }
+    assert {reason for reason, count in zip(reasons, hedged, strict=True) if count} == {""}
+
+
+def test_one_bad_provider_of_three_fails_no_call() -> None:
+    """A primary that fails 30 % of its calls for ever costs failovers, which are free, and not one failed call."""
+    dice = random.Random(7)
+
+    async def main() -> tuple[int, float]:
+        replies: list[list[Step]] = [
+            fails(Failure.UNAVAILABLE, 0.01, http_status=500) if dice.random() < 0.3 else says("A")
+            for _ in range(2_000)
+        ]
+        rule, budget = BreakerRule(), BudgetRule()
+        cast = Cast(rule=rule, budget=budget, a=Scripted(*replies), b=Scripted(says("B")), c=Scripted(says("C")))
+        failed = sum([(await cast.streamed(cast.plan())).error is not None for _ in range(2_000)])
+        return failed, cast.purses["default"].retries.level
+
+    failed, retries = run_virtual(main())
+    assert failed == 0
+    assert retries == 20.0
+
+
+def test_a_total_outage_costs_little_more_than_one_attempt_a_call() -> None:
+    """Once each backend's failures are known, all down is at most 1.10 attempts a call, circuits held closed."""
+
+    async def main() -> float:
+        down = [Scripted(fails(Failure.UNAVAILABLE, 0.01, http_status=500)) for _ in range(3)]
+        # A circuit that never opens: the purses alone must hold.
+        rule = BreakerRule(consecutive=10_000_000, failure_rate=1.01, min_calls=10, window=1e6)
+        cast = Cast(rule=rule, budget=BudgetRule(), a=down[0], b=down[1], c=down[2])
+        asked = []
+        for _ in range(2_000):
+            assert (await cast.streamed(cast.plan())).error is not None
+            asked.append(len(cast.lanes()))
+        return sum(asked[300:]) / len(asked[300:])  # the burst of 20 is gone by then
+
+    assert run_virtual(main()) <= 1.10 + 1e-3
+
+
+def test_an_empty_purse_touches_neither_first_attempts_nor_running_lanes() -> None:
+    """With nothing to spend every call is still asked, at once, and waits as long as its lane takes."""
+
+    async def main() -> list[tuple[float, int]]:
+        cast = Cast(budget=BudgetRule(hedges=0.0, retries=0.0), a=Scripted(says("A", after=3.0)), b=Scripted(silent()))
+        seen = []
+        for _ in range(5):
+            played = await cast.streamed(cast.plan(delay=0.1))
+            seen.append((round(played.at[0] - cast.scripts["a"].opened_at[-1], 6), len(cast.lanes())))
+        return seen
+
+    assert run_virtual(main()) == [(3.0, 1)] * 5

@@ -15,7 +15,9 @@ from quickthorn_server.core.failures import MEANING, BackendError, Failure
 from quickthorn_server.core.plan import Hedging, Plan, Verdict
 from quickthorn_server.execution.breakers import Breaker
 from quickthorn_server.execution.permit import Permit
+from quickthorn_server.execution.purses import RoutePurses
 from quickthorn_server.execution.schedule import Schedule
+from tests.support.cast import UNBOUNDED
 from tests.support.laws import law
 
 A, B, C = (Backend(name, "scripted", name, name) for name in "abc")
@@ -63,7 +65,14 @@ def scheduled(
         input_tokens=1,
         config_version="v",
     )
-    return Schedule(plan, admit=admit, random_=Loaded(), deadline=deadline)
+    return Schedule(
+        plan,
+        admit=admit,
+        purses=RoutePurses(UNBOUNDED),
+        healthy=lambda _: True,
+        random_=Loaded(),
+        deadline=deadline,
+    )
 
 
 def named(schedule: Schedule, now: float) -> tuple[str, Cause] | None:
@@ -75,14 +84,14 @@ def named(schedule: Schedule, now: float) -> tuple[str, Cause] | None:
 def begun(*order: Backend, **given: object) -> Schedule:
     """Return a schedule whose first lane has started."""
     schedule = scheduled(*order, **given)  # type: ignore[arg-type]
-    assert schedule.fresh(Cause.FIRST) is not None
+    assert schedule.first() is not None
     return schedule
 
 
 def test_each_candidate_comes_once_in_order() -> None:
     """Fresh candidates are never asked twice, whatever takes them."""
     schedule = scheduled(A, B, C)
-    starts = [schedule.fresh(cause) for cause in (Cause.FIRST, Cause.SILENCE, Cause.SILENCE, Cause.SILENCE)]
+    starts = [schedule.first(), *(schedule.hedge() for _ in range(3))]
     assert [(start.backend, start.cause) if start else None for start in starts] == [
         (A, Cause.FIRST),
         (B, Cause.SILENCE),
@@ -103,7 +112,7 @@ def test_nothing_is_replaced_before_something_failed() -> None:
 def test_two_failures_are_owed_two_lanes() -> None:
     """Hedged lanes that both fail are both replaced."""
     schedule = begun(A, B, C)
-    schedule.fresh(Cause.SILENCE)
+    schedule.hedge()
     schedule.failed(A, SICK, 0.0)
     schedule.failed(B, SICK, 0.0)
     assert named(schedule, 0.0) == ("c", Cause.FAILOVER)
@@ -116,7 +125,7 @@ def test_a_terminal_failure_ends_it() -> None:
     schedule = begun(A, B)
     schedule.failed(A, SICK, 0.0)
     schedule.failed(B, BackendError(Failure.INVALID, http_status=400), 0.0)
-    assert (named(schedule, 99.0), schedule.fresh(Cause.SILENCE), schedule.due()) == (None, None, None)
+    assert (named(schedule, 99.0), schedule.hedge(), schedule.due()) == (None, None, None)
     assert not schedule.may_start
 
 
@@ -213,9 +222,9 @@ def test_the_same_backend_is_asked_again_only_where_both_agree(
 def test_attempts_bound_all_lanes_together() -> None:
     """First, hedge, failover and retry share one number."""
     schedule = begun(A, B, C, attempts=2)
-    assert schedule.fresh(Cause.SILENCE) is not None
+    assert schedule.hedge() is not None
     schedule.failed(A, SICK, 0.0)
-    assert (named(schedule, 0.0), schedule.due(), schedule.fresh(Cause.SILENCE)) == (None, None, None)
+    assert (named(schedule, 0.0), schedule.due(), schedule.hedge()) == (None, None, None)
 
 
 def test_without_failover_only_the_first_is_retried() -> None:
@@ -232,16 +241,16 @@ def test_without_failover_only_the_first_is_retried() -> None:
 def test_without_failover_a_hedge_may_still_start() -> None:
     """A hedge answers silence, not failure: as many candidates as may race stay in."""
     schedule = begun(A, B, C, failover=False, hedging=Hedging(0.1, 2))
-    start = schedule.fresh(Cause.SILENCE)
+    start = schedule.hedge()
     assert start is not None
     assert start.backend is B
-    assert schedule.fresh(Cause.SILENCE) is None
+    assert schedule.hedge() is None
 
 
 def test_a_refused_candidate_is_passed_over() -> None:
     """An open circuit costs neither an attempt nor the failover."""
     schedule = scheduled(A, B, C, attempts=2, admit=lambda backend: None if backend is A else permit(backend))
-    start = schedule.fresh(Cause.FIRST)
+    start = schedule.first()
     assert start is not None
     assert start.backend is B
     schedule.failed(B, GONE, 0.0)
@@ -257,8 +266,8 @@ def test_nobody_is_asked_for_leave_who_may_not_start() -> None:
         return permit(backend)
 
     schedule = scheduled(A, B, attempts=1, admit=admit)
-    schedule.fresh(Cause.FIRST)
-    schedule.fresh(Cause.SILENCE)
+    schedule.first()
+    schedule.hedge()
     schedule.failed(A, SICK, 0.0)
     schedule.replacement(99.0)
     assert asked == ["a"]
@@ -275,7 +284,7 @@ def test_no_history_breaks_the_rules(data: st.DataObject, attempts: int, candida
     schedule = scheduled(*order, attempts=attempts)
     running, fresh, failed = list[Backend](), list[Backend](), set[str]()
     started, now = 0, 0.0
-    start = schedule.fresh(Cause.FIRST)
+    start = schedule.first()
     while start is not None or running:
         if start is not None:
             started += 1

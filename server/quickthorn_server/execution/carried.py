@@ -26,6 +26,7 @@ from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.lane import Lane, LaneRule
 from quickthorn_server.execution.latency import Latency
 from quickthorn_server.execution.permit import Permit
+from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.race import NobodyLeft, OutOfTime, Race
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.refusal import Refused
@@ -38,6 +39,7 @@ class Estate:
 
     providers: Mapping[str, Provider]
     breakers: Breakers
+    purses: Purses
     latency: Latency
     observer: Observer
     reaper: Reaper
@@ -63,6 +65,8 @@ class Carried:
         self.race = Race(
             plan,
             admit=self._admit,
+            purses=estate.purses[plan.route.name],
+            healthy=estate.breakers.healthy,
             launch=self._launch,
             reaper=estate.reaper,
             random_=estate.random_,
@@ -140,7 +144,7 @@ class Carried:
         return Trace(
             attempts=tuple(lane.attempt(self._call.arrived) for lane in self.race.lanes),
             served_by=next(served, None),
-            no_hedge=self._plan.no_hedge,
+            no_hedge=self._plan.no_hedge or self.race.no_hedge,
             hedge_delay=self._plan.hedging.delay if self._plan.hedging else None,
             config_version=self._plan.config_version,
         )

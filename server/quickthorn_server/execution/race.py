@@ -22,11 +22,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from quickthorn_server.core.attempt import Cause, Outcome
+from quickthorn_server.core.attempt import Outcome
 from quickthorn_server.core.chunk import Chunk
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.execution.deadlines import TICK
 from quickthorn_server.execution.lane import Lane
+from quickthorn_server.execution.purses import RoutePurses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.schedule import Admit, Schedule, Start
 
@@ -55,6 +56,8 @@ class Race:
         plan: Plan,
         *,
         admit: Admit,
+        purses: RoutePurses,
+        healthy: Callable[[str], bool],
         launch: Launch,
         reaper: Reaper,
         random_: random.Random,
@@ -63,7 +66,7 @@ class Race:
     ) -> None:
         self.lanes: list[Lane] = []
         self._loop = asyncio.get_running_loop()
-        self._schedule = Schedule(plan, admit=admit, random_=random_, deadline=deadline)
+        self._schedule = Schedule(plan, admit=admit, purses=purses, healthy=healthy, random_=random_, deadline=deadline)
         self._hedging = plan.hedging
         self._launch = launch
         self._reaper = reaper
@@ -86,6 +89,11 @@ class Race:
             if lane.end is None:  # a lane that said its last is left to close by itself, so its connection is reused
                 lane.stop(Outcome.ABANDONED)
         self._reaper.take([lane.task for lane in self.lanes if not lane.task.done()])
+
+    @property
+    def no_hedge(self) -> str:
+        """Why silence was not answered with another lane, "" = it was, or there was none."""
+        return self._schedule.no_hedge
 
     async def winner(self) -> Lane:
         """Race on until a lane has spoken; raises NobodyLeft, OutOfTime."""
@@ -149,7 +157,7 @@ class Race:
         while hedging is not None and self._hedge_at is not None and self._hedge_at <= now + TICK:
             self._hedge_at = None
             if 0 < sum(lane.running for lane in self.lanes) < hedging.max_parallel:
-                self._start(self._schedule.fresh(Cause.SILENCE), now)
+                self._start(self._schedule.hedge(), now)
 
     def _start(self, start: Start | None, now: float) -> None:
         if start is not None:

@@ -13,6 +13,7 @@ from quickthorn_server.core.failures import MEANING, BackendError, Failure
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.execution.deadlines import TICK
 from quickthorn_server.execution.permit import Permit
+from quickthorn_server.execution.purses import Purse, RoutePurses
 
 _BASE, _CAP = 0.25, 8.0  # seconds; full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015)
 _STATUSES = {
@@ -41,12 +42,23 @@ class Schedule:
     A start that is handed out holds a permit: whoever takes it must launch the lane.
     """
 
-    def __init__(self, plan: Plan, *, admit: Admit, random_: random.Random, deadline: float | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        admit: Admit,
+        purses: RoutePurses,
+        healthy: Callable[[str], bool],
+        random_: random.Random,
+        deadline: float | None,
+    ) -> None:
         lanes = plan.hedging.max_parallel if plan.hedging else 1
         self._fresh = deque(plan.order if plan.failover else plan.order[:lanes])
         self._failover = plan.failover
         self._rule = plan.retry
         self._admit = admit
+        self._purses = purses
+        self._healthy = healthy
         self._random = random_
         self._deadline = deadline  # what would start later need not start
         self._again: list[tuple[float, Backend]] = []
@@ -54,6 +66,7 @@ class Schedule:
         self._started = 0
         self._owed = 0  # each failure entitles the call to one more lane
         self._ended = False
+        self.no_hedge = ""  # why silence was not answered, if it was not
 
     @property
     def may_start(self) -> bool:
@@ -75,23 +88,23 @@ class Schedule:
 
     def first(self) -> Start | None:
         """Take who is asked first.  A call that may not fail over asks the first candidate or nobody."""
+        self._purses.feed()
         if self._failover:
-            return self.fresh(Cause.FIRST)
+            return self._fresh_one(Cause.FIRST)
         return self._leave(self._fresh.popleft(), Cause.FIRST) if self._fresh else None
 
-    def fresh(self, cause: Cause) -> Start | None:
-        """Take the next candidate that was not asked yet, or lost, and whose circuit admits it."""
-        while self._fresh:
-            start = self._leave(self._fresh.popleft(), cause)
-            if start is not None:
-                return start
-        return None
+    def hedge(self) -> Start | None:
+        """Take who is asked because of silence; an empty purse pays for nobody, and says so."""
+        if not self._purses.hedges.pays:
+            self.no_hedge = "the purse for hedges is empty"
+            return None
+        return self._fresh_one(Cause.SILENCE)
 
     def replacement(self, now: float) -> Start | None:
         """Take who may replace a failed lane at *now*: a fresh candidate, else one whose backoff is over."""
         if not self._owed or not self.may_start:
             return None
-        start = self.fresh(Cause.FAILOVER) if self._failover else None
+        start = self._fresh_one(Cause.FAILOVER) if self._failover else None
         while start is None and self._again and self._again[0][0] <= now + TICK:
             start = self._leave(self._again.pop(0)[1], Cause.RETRY)
         if start is not None:
@@ -102,12 +115,41 @@ class Schedule:
         """Return when the next replacement comes due; None when nothing waits for its time."""
         return self._again[0][0] if self._again and self._owed and self.may_start else None
 
+    def _fresh_one(self, cause: Cause) -> Start | None:
+        """Take the next candidate that was not asked yet, or lost, and whose circuit admits it."""
+        while self._fresh:
+            start = self._leave(self._fresh.popleft(), cause)
+            if start is not None:
+                return start
+        return None
+
     def _leave(self, backend: Backend, cause: Cause) -> Start | None:
-        permit = self._admit(backend) if self.may_start else None
+        purse = self._purse_of(backend, cause)
+        if not self.may_start or (purse is not None and not purse.pays):
+            return None
+        permit = self._admit(backend)
         if permit is None:
             return None
+        if purse is not None:
+            purse.pay()
         self._started += 1
         return Start(backend, cause, permit)
+
+    def _purse_of(self, backend: Backend, cause: Cause) -> Purse | None:
+        """Return what pays for a lane; None = it is free.
+
+        A failover is free while its destination is healthy: one bad provider of three costs failovers and no failed
+        call, while in a total outage nobody is, and the purse ends what would be a storm.
+        """
+        match cause:
+            case Cause.SILENCE:
+                return self._purses.hedges
+            case Cause.RETRY:
+                return self._purses.retries
+            case Cause.FAILOVER:
+                return None if self._healthy(backend.name) else self._purses.retries
+            case _:
+                return None
 
     def _put_back(self, backend: Backend, error: BackendError, now: float) -> None:
         failures = self._failures[backend.name] = self._failures.get(backend.name, 0) + 1
