@@ -98,7 +98,7 @@ def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Ga
     server = new_server(Edge(gate, Callers(catalogue.server.callers), wire_answer.failure))
     # The RPCs that have no method yet are abstract to the type checker; the interceptor answers them UNIMPLEMENTED.
     routing = RoutingService(  # type: ignore[abstract]
-        catalogue, executor, lambda: Knowledge(breakers.circuits(), latency.first_content)
+        catalogue, executor, lambda: Knowledge(breakers.circuits(), latency.first_content), purses.levels
     )
     add_RoutingServicer_to_server(routing, server)
     register_admin(server)

@@ -542,3 +542,24 @@ def test_finish_without_text_is_an_answer() -> None:
             assert (len(answer.message.parts), len(answer.trace.attempts)) == (0, 1)
 
     run(main())
+
+
+def test_the_levels_of_the_purses_are_visible() -> None:
+    """Explain says how many hedges and retries a route could pay for; a spent hedge is missing from them."""
+
+    async def main() -> None:
+        async with (
+            upstream(silent) as slow,
+            upstream(says("fast")) as quick,
+            served(
+                backends(a=slow.base_url, b=quick.base_url)
+                + "\nroutes: [{name: default, backends: [a, b], hedge: {delay: 10ms}, budget: {burst: 3}}]"
+            ) as address,
+            channel(address) as opened,
+        ):
+            stub = routing(opened)
+            assert "the purses hold 3 hedges and 20 retries" in (await stub.Explain(ask())).notes
+            await stub.Complete(ask(), timeout=8)
+            assert "the purses hold 2 hedges and 20 retries" in (await stub.Explain(ask())).notes
+
+    run(main())

@@ -21,7 +21,7 @@ from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Catalogue
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
-from quickthorn_server.core.plan import Knowledge, Plan
+from quickthorn_server.core.plan import Knowledge, Plan, PurseLevels
 from quickthorn_server.core.request import Request
 from quickthorn_server.edge import wire_answer, wire_embed, wire_explain, wire_request
 from quickthorn_server.edge.call import Context, current_call
@@ -39,13 +39,21 @@ _SERVED_BY = "quickthorn-served-by"
 class RoutingService(routing_service_pb2_grpc.RoutingServicer):
     """`quickthorn.v1.Routing`; RPCs not written here answer UNIMPLEMENTED.
 
-    *knowledge* is asked once per call.  The wheels of weighted routes turn here.
+    *knowledge* is asked once per call, *levels* of a route's purses by Explain alone.
+    The wheels of weighted routes turn here.
     """
 
-    def __init__(self, catalogue: Catalogue, executor: Executor, knowledge: Callable[[], Knowledge]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        executor: Executor,
+        knowledge: Callable[[], Knowledge],
+        levels: Callable[[str], PurseLevels],
+    ) -> None:
         self._catalogue = catalogue
         self._executor = executor
         self._knowledge = knowledge
+        self._levels = levels
         self._turns = dict.fromkeys(catalogue.routes, 0)
 
     async def Complete(  # noqa: N802 - gRPC's name
@@ -92,7 +100,7 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         asked = self._read(wire_request.request, request)
         knowledge = self._knowledge()
         planned = plan(asked, self._catalogue, knowledge, self._turns[self._route(asked)])
-        return wire_explain.explanation(planned, asked, knowledge)
+        return wire_explain.explanation(planned, asked, knowledge, self._levels(planned.route.name))
 
     async def ListRoutes(  # noqa: N802 - gRPC's name
         self, _: route_pb2.ListRoutesRequest, __: Context

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from quickthorn.v1 import backend_pb2, explanation_pb2, route_pb2
 from quickthorn_server.core import catalogue as core
-from quickthorn_server.core.plan import Circuit, Knowledge, Plan, Verdict
+from quickthorn_server.core.plan import Circuit, Knowledge, Plan, PurseLevels, Verdict
 from quickthorn_server.core.request import Request
 from quickthorn_server.edge.wire_content import duration
 from quickthorn_server.routing.eligibility import worst_cost
@@ -19,8 +19,8 @@ _CIRCUITS = {
 }
 
 
-def explanation(plan: Plan, request: Request, knowledge: Knowledge) -> explanation_pb2.Explanation:
-    """Write what would happen to *request* under *plan*."""
+def explanation(plan: Plan, request: Request, knowledge: Knowledge, levels: PurseLevels) -> explanation_pb2.Explanation:
+    """Write what would happen to *request* under *plan*, and what its route could pay for: *levels*."""
     need = needs(request)
     places = {backend.name: place for place, backend in enumerate(plan.order)}
     verdicts = sorted(plan.verdicts, key=lambda verdict: places.get(verdict.backend.name, len(places)))
@@ -36,7 +36,7 @@ def explanation(plan: Plan, request: Request, knowledge: Knowledge) -> explanati
         estimated_input_tokens=plan.input_tokens,
         needs=sorted(need.capabilities),
         config_version=plan.config_version,
-        notes=plan.notes,
+        notes=[*plan.notes, f"the purses hold {levels.hedges:g} hedges and {levels.retries:g} retries"],
     )
 
 

@@ -7,7 +7,7 @@ one out; so over every run of n calls at most share * n + burst extra requests a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from quickthorn_server.core.catalogue import BudgetRule, Route
 from quickthorn_server.core.plan import PurseLevels
@@ -70,6 +70,7 @@ class Purses:
     def __getitem__(self, route: str) -> RoutePurses:
         return self._all[route]
 
-    def levels(self) -> Mapping[str, PurseLevels]:
-        """Return route -> how full its purses are."""
-        return {name: PurseLevels(both.hedges.level, both.retries.level) for name, both in self._all.items()}
+    def levels(self, route: str) -> PurseLevels:
+        """Return how full the purses of *route* are."""
+        both = self._all[route]
+        return PurseLevels(both.hedges.level, both.retries.level)
