@@ -16,7 +16,8 @@ from quickthorn_server.core.catalogue import Strategy, Upstream
 
 RETRY_WORDS = frozenset({"timeout", "connect"})
 _FAULTS = range(400, 600)
-_MOST = 1_000_000
+_HEAVIEST = 1000  # a cycle of turns is as long as its weights together, and is laid out whole
+_LAST_GROUP = 1_000_000
 
 
 def _cause(value: Any) -> Any:
@@ -44,9 +45,9 @@ class Entry(Strict):
 
     backend: Name
     """The name of a backend."""
-    weight: Annotated[int, Field(ge=0, le=_MOST)] = 1
-    """Its share of turns among the weights of its group; 0 = none; default 1."""
-    group: Annotated[int, Field(ge=0, le=_MOST)] = 0
+    weight: Annotated[int, Field(ge=0, le=_HEAVIEST)] = 1
+    """Its share of turns among the weights of its group, up to 1000; 0 = none; default 1."""
+    group: Annotated[int, Field(ge=0, le=_LAST_GROUP)] = 0
     """Lower groups are asked first; default 0."""
     tier: Annotated[Any, Later()] = None
     """The provider's service tier.  Not available in this version."""
