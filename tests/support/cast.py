@@ -14,6 +14,7 @@ from quickthorn_server.core.catalogue import Backend, BreakerRule, BudgetRule, E
 from quickthorn_server.core.chunk import Chunk, End, FinishReason, Opened, TextDelta
 from quickthorn_server.core.completion import Completion
 from quickthorn_server.core.content import Message, Part, Role, Text
+from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.plan import Circuit, Hedging, Plan, Verdict
@@ -60,12 +61,14 @@ class Told:
 
     circuits: list[tuple[str, Circuit]] = field(default_factory=list)
     calls: list[tuple[str, Trace]] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         self.circuits.append((backend, circuit))
 
-    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:  # noqa: ARG002
-        self.calls.append((ended, trace))
+    def call_ended(self, decision: Decision) -> None:
+        self.decisions.append(decision)
+        self.calls.append((decision.ended, decision.trace))
 
 
 class Cast:

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
-from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Backend, BreakerRule, Entry, RetryRule, Route, Timeouts
 from quickthorn_server.core.chunk import Burst
 from quickthorn_server.core.content import Message, Part, Role, Text
+from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.plan import Circuit, Hedging, Plan, Verdict
 from quickthorn_server.core.prompt import Prompt
@@ -160,10 +160,9 @@ class Stage:
         """Remember it."""
         self.circuits.append((backend, circuit))
 
-    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
+    def call_ended(self, decision: Decision) -> None:
         """Remember how."""
-        del call, route, trace
-        self.ended.append(ended)
+        self.ended.append(decision.ended)
 
     @property
     def reports(self) -> Counter[str]:

@@ -56,3 +56,8 @@ class Trace:
     no_hedge: str
     hedge_delay: float | None
     config_version: str
+
+    @property
+    def spent(self) -> Attempt | None:
+        """The last lane that told what it consumed: of a call that failed, what its caller is told."""
+        return next((attempt for attempt in reversed(self.attempts) if attempt.usage is not None), None)

@@ -195,13 +195,30 @@ class ServerRule:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordRule:
+    """Where decision records go: to *file*, and *keep* older ones of *max_size* bytes each beside it.
+
+    *content*: with what was asked and answered.
+    """
+
+    file: str
+    max_size: int = 64 * 1024 * 1024
+    keep: int = 5
+    content: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything configured.  *version* is a digest of the configuration, for traces."""
+    """Everything configured.
+
+    *version* is a digest of the configuration, for traces.  *records* None = no file of them.
+    """
 
     backends: Mapping[str, Backend]
     routes: Mapping[str, Route]
     version: str
     server: ServerRule = field(default_factory=ServerRule)
+    records: RecordRule | None = None
 
     @property
     def default_route(self) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from quickthorn_server.core.attempt import Trace
-from quickthorn_server.core.call import Call
+from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 
 
@@ -16,6 +15,6 @@ class Observer(Protocol):
         """Say that a backend's circuit is now in another state."""
         ...
 
-    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
-        """Say that a call ended: `answered`, `cancelled`, or the reason of its failure."""
+    def call_ended(self, decision: Decision) -> None:
+        """Say that a call ended, and how: once for every call that was planned."""
         ...

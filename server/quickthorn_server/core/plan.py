@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from quickthorn_server.core.attempt import Attempt, Trace
 from quickthorn_server.core.catalogue import Backend, RetryRule, Route
 
 
@@ -105,7 +106,8 @@ class Plan:
 
     *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
     *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
-    arrival, None = no limit.
+    arrival, None = no limit.  *circuits*: as they were
+    when the plan was made, missing = closed.
     """
 
     route: Route
@@ -121,3 +123,14 @@ class Plan:
     input_tokens: int
     config_version: str
     notes: tuple[str, ...] = ()
+    circuits: Mapping[str, Circuit] = field(default_factory=dict)
+
+    def trace(self, attempts: tuple[Attempt, ...], served_by: int | None, no_hedge: str = "") -> Trace:
+        """Return the trace of a call that went through *attempts*; *no_hedge*: what kept its race from hedging."""
+        return Trace(
+            attempts=attempts,
+            served_by=served_by,
+            no_hedge=self.no_hedge or no_hedge,
+            hedge_delay=self.hedging.delay if self.hedging else None,
+            config_version=self.config_version,
+        )

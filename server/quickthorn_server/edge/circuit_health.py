@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from quickthorn_server.core.attempt import Trace
-from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Catalogue
+from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 from quickthorn_server.edge.health import Health
 from quickthorn_server.execution.deadlines import TICK
@@ -54,7 +53,7 @@ class HealthObserver:
             self._shut[backend] = self._later(self._wait(backend), lambda: self._may_be_tried(backend))
         self._tell_routes(backend)
 
-    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
+    def call_ended(self, decision: Decision) -> None:
         """Nothing: health is about circuits, not about calls."""
 
     def _may_be_tried(self, backend: str) -> None:

@@ -118,11 +118,10 @@ def failure(error: CallError, request_id: str) -> failure_pb2.RouteFailure:
     if error.trace is None:
         return written
     written.attempts.extend(map(_attempt, error.trace.attempts))
-    spent = [attempt for attempt in error.trace.attempts if attempt.usage is not None]
-    if spent:
-        written.usage.CopyFrom(usage(spent[-1].usage))
-        if (cost := spent[-1].cost_nano_usd) is not None:
-            written.cost_nano_usd = cost
+    if (spent := error.trace.spent) is not None:
+        written.usage.CopyFrom(usage(spent.usage))
+        if spent.cost_nano_usd is not None:
+            written.cost_nano_usd = spent.cost_nano_usd
     return written
 
 

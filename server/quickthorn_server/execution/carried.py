@@ -13,6 +13,9 @@ from quickthorn_server.core.attempt import Outcome, Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Chunk, TextDelta
+from quickthorn_server.core.completion import Fold
+from quickthorn_server.core.content import Part, Text
+from quickthorn_server.core.decision import ANSWERED, CANCELLED, Decision
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import BackendError, Reason
 from quickthorn_server.core.observer import Observer
@@ -35,7 +38,7 @@ from quickthorn_server.execution.schedule import Start
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What all calls share."""
+    """What all calls share.  *keeps_content*: observers are told what was answered, too."""
 
     providers: Mapping[str, Provider]
     breakers: Breakers
@@ -44,6 +47,7 @@ class Estate:
     observer: Observer
     reaper: Reaper
     random_: random.Random
+    keeps_content: bool = False
 
 
 class Carried:
@@ -55,7 +59,10 @@ class Carried:
     def __init__(self, estate: Estate, plan: Plan, prompt: AnyPrompt, call: Call, *, unary: bool) -> None:
         whole = unary and plan.whole
         self.delivered = 0
-        self._told: Trace | None = None
+        self._said = Fold()
+        self._whole: tuple[Part, ...] = ()
+        self._finished: Finished | None = None
+        self._keeps_content = estate.keeps_content
         self._estate = estate
         self._plan = plan
         self._prompt = prompt
@@ -84,22 +91,28 @@ class Carried:
         await self.race.__aexit__(kind, error, trace)
         self._learn()
         failure = self._failure(error)
-        told = (failure.trace if failure else self._told) or self._trace()
-        self._estate.observer.call_ended(self._call, self._plan.route.name, _how(error, failure), told)
+        self._estate.observer.call_ended(self._decision(error, failure))
         if failure is not None:
             raise failure from None
 
     def count(self, chunks: Sequence[Chunk]) -> None:
         """Count the text that is about to be delivered."""
         self.delivered += sum(utf8_size(chunk.text) for chunk in chunks if type(chunk) is TextDelta)
+        if self._keeps_content:
+            self._said.add(chunks)
+
+    def deliver(self, parts: tuple[Part, ...]) -> None:
+        """Count the whole answer that is about to be delivered."""
+        self.delivered = sum(utf8_size(part.kind.text) for part in parts if type(part.kind) is Text)
+        self._whole = parts
 
     def finished(self, winner: Lane) -> Finished:
         """Return the clean end of the call, once *winner* has ended."""
         if winner.end is None:
             raise ValueError("the winner has not ended")
         cost = cost_nano_usd(winner.usage, winner.backend.price)
-        self._told = self._trace()
-        return Finished(winner.end, winner.usage, cost, self._told)
+        self._finished = Finished(winner.end, winner.usage, cost, self._trace())
+        return self._finished
 
     def _admit(self, backend: Backend) -> Permit | None:
         try:
@@ -141,12 +154,25 @@ class Carried:
 
     def _trace(self) -> Trace:
         served = (place for place, lane in enumerate(self.race.lanes) if lane.outcome is Outcome.WON)
-        return Trace(
-            attempts=tuple(lane.attempt(self._call.arrived) for lane in self.race.lanes),
-            served_by=next(served, None),
-            no_hedge=self._plan.no_hedge or self.race.no_hedge,
-            hedge_delay=self._plan.hedging.delay if self._plan.hedging else None,
-            config_version=self._plan.config_version,
+        attempts = tuple(lane.attempt(self._call.arrived) for lane in self.race.lanes)
+        return self._plan.trace(attempts, next(served, None), self.race.no_hedge)
+
+    def _decision(self, error: BaseException | None, failure: CallError | None) -> Decision:
+        """Return what there is to tell of the call; what it says of usage and cost is what the caller was told."""
+        finished = self._finished if error is None else None
+        trace = (failure.trace if failure else finished and finished.trace) or self._trace()
+        told = finished or (trace.spent if failure else None)
+        return Decision(
+            call=self._call,
+            plan=self._plan,
+            ended=_how(error, failure),
+            trace=trace,
+            duration=asyncio.get_running_loop().time() - self._call.arrived,
+            finish_reason=finished.end.reason if finished else None,
+            usage=told.usage if told else None,
+            cost_nano_usd=told.cost_nano_usd if told else None,
+            delivered=self.delivered,
+            answer=(self._whole or self._said.parts()) if self._keeps_content else None,
         )
 
 
@@ -155,5 +181,5 @@ def _how(error: BaseException | None, failure: CallError | None) -> str:
     if failure is not None:
         return failure.reason.value
     if error is None:
-        return "answered"
-    return "cancelled" if isinstance(error, asyncio.CancelledError | GeneratorExit) else Reason.INTERNAL.value
+        return ANSWERED
+    return CANCELLED if isinstance(error, asyncio.CancelledError | GeneratorExit) else Reason.INTERNAL.value

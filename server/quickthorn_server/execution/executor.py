@@ -40,8 +40,10 @@ class Executor:
         """Return the whole answer.  A winner that breaks is replaced from scratch.  Raises CallError."""
         async with Carried(self._estate, plan, prompt, call, unary=True) as carried:
             fold, _, done = await _folded(carried, Fold)
+            parts = fold.parts()
+            carried.deliver(parts)
         return Completion(
-            parts=fold.parts(),
+            parts=parts,
             finish_reason=done.end.reason,
             stop_sequence=done.end.stop_sequence,
             usage=done.usage,

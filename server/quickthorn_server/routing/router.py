@@ -37,6 +37,7 @@ def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int
         input_tokens=need.input_tokens,
         config_version=catalogue.version,
         notes=tuple(_notes(request, order, knowledge)),
+        circuits=knowledge.circuits,
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quickthorn_server.core.attempt import Trace
-from quickthorn_server.core.call import Call
+from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Circuit
 
@@ -21,7 +20,7 @@ class Fanout:
         for observer in self._observers:
             observer.circuit_changed(backend, circuit)
 
-    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
+    def call_ended(self, decision: Decision) -> None:
         """Pass it on."""
         for observer in self._observers:
-            observer.call_ended(call, route, ended, trace)
+            observer.call_ended(decision)

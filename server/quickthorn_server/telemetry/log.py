@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from quickthorn_server.core.attempt import Attempt, Trace
-from quickthorn_server.core.call import Call
+from quickthorn_server.core.attempt import Attempt
+from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 
 log = logging.getLogger("quickthorn")
@@ -21,12 +21,14 @@ class LogObserver:
         level = logging.WARNING if circuit is Circuit.OPEN else logging.INFO
         log.log(level, "circuit backend=%s state=%s", backend, circuit.value)
 
-    def call_ended(self, call: Call, route: str, ended: str, trace: Trace) -> None:
+    def call_ended(self, decision: Decision) -> None:
         """Write how the call went, lane by lane."""
         if not log.isEnabledFor(logging.INFO):
             return
-        lanes = ",".join(map(_lane, trace.attempts)) or "none"
-        log.info("call id=%s request_id=%s route=%s ended=%s lanes=%s", call.id, call.request_id, route, ended, lanes)
+        call, route = decision.call, decision.plan.route.name
+        lanes = ",".join(map(_lane, decision.trace.attempts)) or "none"
+        facts = (call.id, call.request_id, route, decision.ended, lanes)
+        log.info("call id=%s request_id=%s route=%s ended=%s lanes=%s", *facts)
 
 
 def _lane(attempt: Attempt) -> str:

@@ -1,0 +1,59 @@
+"""What was decided about one call and what came of it: what an observer is told when the call has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from quickthorn_server.core.attempt import Outcome, Trace
+from quickthorn_server.core.call import Call
+from quickthorn_server.core.chunk import FinishReason
+from quickthorn_server.core.content import Part
+from quickthorn_server.core.failures import Reason
+from quickthorn_server.core.plan import Plan
+from quickthorn_server.core.usage import Usage
+
+ANSWERED, CANCELLED = "answered", "cancelled"
+
+
+class PurseLevel(NamedTuple):
+    """How many extra lanes a purse could pay for, and the most it holds."""
+
+    purse: str
+    level: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One call that was planned and has ended.
+
+    *ended*: `answered`, `cancelled`, or the reason of its failure.  *duration* in seconds from its arrival.  *usage*
+    and *cost_nano_usd* are what the caller was told; what lanes consumed is in *trace*.  *delivered*: UTF-8 bytes of
+    text that the caller was sent.  *answer*: the parts that it was sent, None unless content is kept.
+    """
+
+    call: Call
+    plan: Plan
+    ended: str
+    trace: Trace
+    duration: float
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    cost_nano_usd: int | None = None
+    delivered: int = 0
+    purses: tuple[PurseLevel, ...] = ()
+    answer: tuple[Part, ...] | None = None
+
+    @property
+    def first_content(self) -> float | None:
+        """Seconds from arrival to the first content of the lane that served or, of a cut call, would have."""
+        if self.trace.served_by is not None:
+            return self.trace.attempts[self.trace.served_by].first_content
+        cut = [lane for lane in self.trace.attempts if lane.outcome in {Outcome.BROKE, Outcome.ABANDONED}]
+        return next((lane.first_content for lane in reversed(cut) if lane.first_content is not None), None)
+
+
+def refused(call: Call, plan: Plan, reason: Reason) -> Decision:
+    """Return the decision about a call that was planned and, at once, refused."""
+    return Decision(call, plan, reason.value, plan.trace((), None), duration=0.0)
