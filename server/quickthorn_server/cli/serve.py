@@ -14,7 +14,7 @@ import uvloop
 from quickthorn_server.cli.local import ensure_local_models
 from quickthorn_server.cli.options import catalogue_of, config_option, fail, today
 from quickthorn_server.config.check import warnings
-from quickthorn_server.core.catalogue import Catalogue
+from quickthorn_server.core.catalogue import Catalogue, RecordRule
 from quickthorn_server.edge.port import ListenError
 from quickthorn_server.main import Serving
 from quickthorn_server.main import serve as run
@@ -26,13 +26,16 @@ from quickthorn_server.telemetry.log import FORMAT
 @config_option
 @click.option("--listen", metavar="HOST:PORT", help="Listen here instead of where the configuration says.")
 @click.option(
+    "--records", type=click.Path(dir_okay=False), metavar="FILE", help="Write a line of JSON for every call to FILE."
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
     help="One line per call at info. Prompts, answers and keys are never logged.",
 )
-def serve(file: Path | None, listen: str | None, log_level: str) -> None:
+def serve(file: Path | None, listen: str | None, records: str | None, log_level: str) -> None:
     """Start the service.
 
     Without a configuration it serves a small embedded model: no key needed; the model comes once from your
@@ -47,6 +50,9 @@ def serve(file: Path | None, listen: str | None, log_level: str) -> None:
     catalogue, source = catalogue_of(file)
     if listen:
         catalogue = replace(catalogue, server=replace(catalogue.server, listen=listen))
+    if records:
+        rule = catalogue.records
+        catalogue = replace(catalogue, records=replace(rule, file=records) if rule else RecordRule(records))
     for warning in warnings(catalogue, today()):
         click.echo(f"warning: {warning}", err=True)
     try:

@@ -14,7 +14,7 @@ from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.errors import Location
 from quickthorn_server.config.form import Parts
 from quickthorn_server.config.references import References
-from quickthorn_server.config.root import Caller, Tls
+from quickthorn_server.config.root import Caller, Records, Tls
 from quickthorn_server.config.route import Hedge, Route
 from quickthorn_server.core import catalogue
 from quickthorn_server.core.secret import Secret
@@ -32,6 +32,7 @@ def built(root: Any, parts: Parts, keys: Mapping[Location, Secret], references: 
         routes=MappingProxyType({route.name: route for route in routes}),
         version=version(root),
         server=_server(parts, keys, references),
+        records=_records(parts.records, references),
     )
 
 
@@ -48,6 +49,10 @@ def _server(parts: Parts, keys: Mapping[Location, Secret], references: Reference
     callers = tuple(_caller(part, keys["callers", index]) for index, part in parts.callers.items())
     tls = _tls(parts.server.tls, references) if parts.server.tls else None
     return replace(defaults.server_rule(parts.server), tls=tls, callers=callers)
+
+
+def _records(records: Records | None, references: References) -> catalogue.RecordRule | None:
+    return None if records is None else defaults.record_rule(records, str(references.path(records.file)))
 
 
 def _tls(tls: Tls, references: References) -> catalogue.Tls:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from quickthorn_server.core.catalogue import Catalogue, Route, ServerRule
+from quickthorn_server.core.catalogue import Catalogue, RecordRule, Route, ServerRule
 
 _NEAR = 30  # days
 
@@ -17,6 +17,7 @@ def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:
         *_unused(catalogue),
         *_hedging_in_one_domain(catalogue),
         *_exposed(catalogue.server),
+        *_written_down(catalogue.records),
     )
 
 
@@ -57,3 +58,8 @@ def _exposed(server: ServerRule) -> Iterator[str]:
         yield f"server.listen {server.listen} is open to the network without callers: anybody may spend your keys"
     elif server.callers and server.tls is None:
         yield f"server.listen {server.listen} is open to the network without tls: callers' keys travel in the clear"
+
+
+def _written_down(records: RecordRule | None) -> Iterator[str]:
+    if records is not None and records.content:
+        yield f"records.content is true: {records.file} will hold what callers ask and are answered, in the clear"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from quickthorn_server.config.backend import Backend
-from quickthorn_server.config.root import Server
+from quickthorn_server.config.root import Records, Server
 from quickthorn_server.config.route import Route
-from quickthorn_server.core.catalogue import BreakerRule, BudgetRule, RetryRule, ServerRule, Timeouts
+from quickthorn_server.core.catalogue import BreakerRule, BudgetRule, RecordRule, RetryRule, ServerRule, Timeouts
 
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_MODEL = "smollm2-135m-instruct"
@@ -52,6 +52,11 @@ def server_rule(server: Server) -> ServerRule:
     """Return the listener's rule, without its files and callers."""
     given = {key: value for key, value in server.given().items() if key in {"listen", "max_in_flight"}}
     return ServerRule(**given, **{f"drain_{key}": value for key, value in server.drain.given().items()})
+
+
+def record_rule(records: Records, file: str) -> RecordRule:
+    """Return where records go: to *file*."""
+    return RecordRule(**(records.given() | {"file": file}))
 
 
 def base_url(backend: Backend) -> str:

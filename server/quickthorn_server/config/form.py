@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.errors import Finding, Location, shown
-from quickthorn_server.config.root import Caller, Config, Server
+from quickthorn_server.config.root import Caller, Config, Records, Server
 from quickthorn_server.config.route import Route
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Later, Never
@@ -26,6 +26,7 @@ _EXAMPLES = {
     "backends": "backends: [...], at least one",
     "cert_file": "cert_file: server.pem",
     "delay": "delay: 300ms",
+    "file": "file: decisions.jsonl",
     "input": "input: 0.25",
     "key_file": "key_file: server.key",
     "name": "name: fast",
@@ -39,6 +40,7 @@ _SAID: Mapping[str, Callable[[ErrorDetails], _Words]] = {
     "string_type": lambda error: (f"this must be text, not {shown(error['input'])}", _quoted(error["input"])),
     "int_type": lambda error: (f"this must be a whole number, not {shown(error['input'])}", "write digits only"),
     "int_from_float": lambda error: (f"this must be a whole number, not {shown(error['input'])}", "write digits only"),
+    "bool_type": lambda error: (f"this must be true or false, not {shown(error['input'])}", "write true or false"),
     "list_type": lambda error: (
         f"this must be a list, not {shown(error['input'])}",
         "write [a, b], or a - before each",
@@ -67,6 +69,7 @@ class Parts:
     callers: Mapping[int, Caller]
     backends: Mapping[int, Backend]
     routes: Mapping[int, Route]
+    records: Records | None
 
 
 def checked(root: Any) -> tuple[Parts, list[Finding]]:
@@ -86,6 +89,7 @@ def _parts(root: Mapping[str, Any]) -> Parts:
         _each(Caller, root.get("callers")),
         _each(Backend, root.get("backends")),
         _each(Route, root.get("routes")),
+        _attempt(Records, root.get("records")),
     )
 
 

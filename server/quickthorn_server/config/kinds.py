@@ -18,6 +18,9 @@ _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60)}
 _LONGEST = 24 * 60 * 60
 _SHARE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)%")
 _WHOLE = 100
+_SIZE = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB)")
+_BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_LARGEST = 1024**4
 _PERCENTILE = re.compile(r"p([0-9]{1,3})")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Nine decimals and six figures keep every product with a token count inside the 28 digits of decimal arithmetic.
@@ -92,6 +95,19 @@ def _positive_share(value: Any) -> float:
     return _share(value) or refuse("a share of 0% would be reached by the first call", "write more than 0%")
 
 
+def _size(value: Any) -> int:
+    """Return bytes."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        refuse("a size needs its unit", "write it like 64MiB")
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        refuse(f"{shown(value)} is no size", "write it like 64MiB")
+    size = int(match[1]) * _BYTES[match[2]]
+    if not _BYTES["MiB"] <= size <= _LARGEST:
+        refuse(f"{value} is no sensible size", "write 1MiB to 1024GiB")
+    return size
+
+
 def _money(value: Any) -> Decimal:
     """Return USD, exactly as written."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -159,6 +175,13 @@ BudgetShare = Annotated[
     _ANY_SHARE,
 ]
 """A fraction of calls, 0 and more."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)$", "examples": ["64MiB"]}),
+]
+"""Bytes, 1 MiB to 1 TiB."""
 
 Money = Annotated[Decimal, BeforeValidator(_money), WithJsonSchema({"type": "number", "minimum": 0})]
 """USD, exactly as written."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from quickthorn_server.config.backend import NO_KEYS, Backend
-from quickthorn_server.config.kinds import Duration
+from quickthorn_server.config.kinds import Duration, Size
 from quickthorn_server.config.route import Route
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Listen, Name, Text, Variable
@@ -61,6 +61,19 @@ class Caller(Strict):
     """Never written here: see api_key_env and api_key_file."""
 
 
+class Records(Strict):
+    """Where decision records go: one line of JSON for every call."""
+
+    file: Text
+    """The file, from this file's folder."""
+    max_size: Size | None = None
+    """It is renamed to `file.1` before it grows beyond this; default 64MiB."""
+    keep: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """How many older files are kept beside it; default 5."""
+    content: bool | None = None
+    """Whether records hold what was asked and answered, too; default false."""
+
+
 class Config(Strict):
     """Configuration of Quickthorn."""
 
@@ -68,6 +81,8 @@ class Config(Strict):
     """The listener."""
     callers: Annotated[list[Caller], Field(min_length=1)] | None = None
     """Who may call; left out = everybody who reaches the listener."""
+    records: Records | None = None
+    """Where decision records go; left out = nowhere."""
     backends: Annotated[list[Backend], Field(min_length=1)]
     """Whom to ask."""
     routes: Annotated[list[Route], Field(min_length=1)]
