@@ -6,15 +6,18 @@ import asyncio
 import logging
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
 
+from quickthorn.v1.record_pb2 import DecisionRecord
 from quickthorn.v1.routing_service_pb2_grpc import add_RoutingServicer_to_server
-from quickthorn_server.core.catalogue import Catalogue
+from quickthorn_server.core.catalogue import Catalogue, RecordRule
+from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Knowledge
-from quickthorn_server.edge import wire_answer
+from quickthorn_server.edge import wire_answer, wire_record
 from quickthorn_server.edge.admin_service import register_admin
 from quickthorn_server.edge.callers import Callers
 from quickthorn_server.edge.circuit_health import HealthObserver
@@ -35,18 +38,25 @@ from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.registry import Providers
 from quickthorn_server.telemetry.fanout import Fanout
 from quickthorn_server.telemetry.log import LogObserver
+from quickthorn_server.telemetry.record_file import RecordFile
+from quickthorn_server.telemetry.record_stream import RecordStream
 
 log = logging.getLogger("quickthorn")
 
+_LAST_RECORDS = 2.0  # seconds for the disk to take the last records
 _REAPING = 2.0  # seconds for lanes that are still closing when the last call has ended
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A started server: its address with the real port, and how to ask it to go (the second time: at once)."""
+    """A started server: its address with the real port, and how to ask it to go (the second time: at once).
+
+    *records* are those of its calls, for whoever listens in this process.
+    """
 
     address: str
     stop: Callable[[], None]
+    records: RecordStream[DecisionRecord]
 
 
 async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
@@ -57,8 +67,13 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
     loop = asyncio.get_running_loop()
     rule = catalogue.server
     health, gate, reaper = Health(), Gate(rule.max_in_flight, loop.time), Reaper()
-    async with HttpClient() as http, Providers(catalogue.backends.values(), http) as providers:
-        server = _server(catalogue, providers, health, gate, reaper)
+    stream = RecordStream(wire_record.record)
+    async with (
+        _recording(catalogue.records, stream) as records,
+        HttpClient() as http,
+        Providers(catalogue.backends.values(), http) as providers,
+    ):
+        server = _server(catalogue, providers, records, health, gate=gate, reaper=reaper)
         port = listen(server, rule.listen, rule.tls)
         drain = Drain(server, gate, health, quiet=rule.drain_quiet, grace=rule.drain_grace, clock=loop.time)
         stop, asked_to_stop = _way_down(drain)
@@ -67,17 +82,39 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
         await providers.start()
         await server.start()
         health.start_serving()
-        ready(Serving(_with_port(rule.listen, port), stop))
+        ready(Serving(_with_port(rule.listen, port), stop, stream))
         await asked_to_stop.wait()
         drained = await drain.run()
         await reaper.idle(_REAPING)
     return 1 if drained.stuck else 0
 
 
-def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Gate, reaper: Reaper) -> grpc.aio.Server:
+@asynccontextmanager
+async def _recording(rule: RecordRule | None, stream: Observer) -> AsyncIterator[Sequence[Observer]]:
+    """Yield whoever records calls; leaving it writes the last records."""
+    if rule is None:
+        yield (stream,)
+        return
+    file = RecordFile(rule, wire_record.line, wire_record.weight)
+    file.start()
+    try:
+        yield stream, file
+    finally:
+        await file.close(_LAST_RECORDS)
+
+
+def _server(
+    catalogue: Catalogue,
+    providers: Providers,
+    records: Sequence[Observer],
+    health: Health,
+    *,
+    gate: Gate,
+    reaper: Reaper,
+) -> grpc.aio.Server:
     loop = asyncio.get_running_loop()
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
-    observer = Fanout((circuits, LogObserver()))
+    observer = Fanout((circuits, LogObserver(), *records))
     purses = Purses(catalogue.routes.values())
     latency = Latency(catalogue.routes.values())
     random_ = random.SystemRandom()
@@ -93,12 +130,13 @@ def _server(catalogue: Catalogue, providers: Providers, health: Health, gate: Ga
             observer=observer,
             reaper=reaper,
             random_=random_,
+            keeps_content=catalogue.records is not None and catalogue.records.content,
         )
     )
     server = new_server(Edge(gate, Callers(catalogue.server.callers), wire_answer.failure))
     # The RPCs that have no method yet are abstract to the type checker; the interceptor answers them UNIMPLEMENTED.
     routing = RoutingService(  # type: ignore[abstract]
-        catalogue, executor, lambda: Knowledge(breakers.circuits(), latency.first_content), purses.levels
+        catalogue, executor, lambda: Knowledge(breakers.circuits(), latency.first_content), purses.levels, observer
     )
     add_RoutingServicer_to_server(routing, server)
     register_admin(server)

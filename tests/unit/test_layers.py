@@ -52,8 +52,8 @@ SEAMS = {
 }
 
 # Who may read files and the environment: configuration, the command line, the embedded model, and the certificates,
-# which are read again when they are renewed.
-READERS = ["config/*", "cli/*", "providers/local*", "edge/certificates.py"]
+# which are read again when they are renewed.  Records are written to a file, and its last byte is looked at.
+READERS = ["config/*", "cli/*", "providers/local*", "edge/certificates.py", "telemetry/rotating.py"]
 FILE_MODULES = {"fileinput", "glob", "importlib.resources", "mmap", "shutil", "tempfile"}
 READING_NAMES = {"os.environ", "os.environb", "os.getenv", "os.open", "os.scandir", "os.listdir", "open"}
 READING_METHODS = {"read_text", "read_bytes", "write_text", "write_bytes", "iterdir", "rglob"}

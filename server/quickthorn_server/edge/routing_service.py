@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
@@ -17,10 +18,12 @@ from quickthorn.v1 import (
     routing_service_pb2_grpc,
 )
 from quickthorn_server.core.attempt import Trace
-from quickthorn_server.core.call import Call
+from quickthorn_server.core.call import Call, Rpc
 from quickthorn_server.core.catalogue import Catalogue
+from quickthorn_server.core.decision import refused
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
+from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Knowledge, Plan, PurseLevels
 from quickthorn_server.core.request import Request
 from quickthorn_server.edge import wire_answer, wire_embed, wire_explain, wire_request
@@ -39,8 +42,9 @@ _SERVED_BY = "quickthorn-served-by"
 class RoutingService(routing_service_pb2_grpc.RoutingServicer):
     """`quickthorn.v1.Routing`; RPCs not written here answer UNIMPLEMENTED.
 
-    *knowledge* is asked once per call, *levels* of a route's purses by Explain alone.
-    The wheels of weighted routes turn here.
+    *knowledge* is asked once per call, *levels* of a route's purses by Explain and refusals alone.
+    The wheels of weighted routes turn here.  *observer* is told here of calls that nobody may answer, and by
+    *executor* of all others.
     """
 
     def __init__(
@@ -49,11 +53,14 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         executor: Executor,
         knowledge: Callable[[], Knowledge],
         levels: Callable[[str], PurseLevels],
+        observer: Observer,
     ) -> None:
         self._catalogue = catalogue
         self._executor = executor
         self._knowledge = knowledge
         self._levels = levels
+        self._observer = observer
+        self._keeps_content = catalogue.records is not None and catalogue.records.content
         self._turns = dict.fromkeys(catalogue.routes, 0)
 
     async def Complete(  # noqa: N802 - gRPC's name
@@ -61,7 +68,7 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
     ) -> completion_pb2.Completion:
         """Answer in one message."""
         asked = self._read(wire_request.request, request)
-        planned, call = self._planned(asked, context)
+        planned, call = self._planned(asked, request, Rpc.COMPLETE, context)
         answer = await self._executor.complete(planned, asked.prompt, call)
         _tell_server(answer.trace, context)
         return wire_answer.completion(answer, call)
@@ -71,7 +78,7 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
     ) -> AsyncGenerator[events_pb2.CompletionEvent, None]:
         """Answer as it comes."""
         asked = self._read(wire_request.request, request)
-        planned, call = self._planned(asked, context)
+        planned, call = self._planned(asked, request, Rpc.STREAM, context)
         async with aclosing(self._executor.stream(planned, asked.prompt, call)) as happening:
             async for event in happening:
                 if isinstance(event, Begun):
@@ -88,7 +95,7 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
     ) -> embedding_pb2.EmbedResponse:
         """Turn inputs into vectors of one space."""
         asked = self._read(wire_embed.request, request)
-        planned, call = self._planned(asked, context)
+        planned, call = self._planned(asked, request, Rpc.EMBED, context)
         answer = await self._executor.embed(planned, asked.prompt, call)
         _tell_server(answer.trace, context)
         return wire_embed.response(answer, call)
@@ -115,17 +122,29 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
             config_version=self._catalogue.version,
         )
 
-    def _planned(self, asked: Request, context: Context) -> tuple[Plan, Call]:
+    def _planned(self, asked: Request, original: object, rpc: Rpc, context: Context) -> tuple[Plan, Call]:
         arrived = asyncio.get_running_loop().time()
         seconds = budget(context.time_remaining())
         route = self._route(asked)
         planned = plan(asked, self._catalogue, self._knowledge(), self._turns[route])
         self._turns[route] += 1
-        refused = refusal(planned)
-        if refused is not None:
-            raise refused
-        deadline = None if seconds is None else arrived + seconds
-        return planned, Call(f"qt-{secrets.token_hex(12)}", asked.request_id, arrived, deadline)
+        caller = current_call().caller
+        call = Call(
+            id=f"qt-{secrets.token_hex(12)}",
+            request_id=asked.request_id,
+            arrived=arrived,
+            deadline=None if seconds is None else arrived + seconds,
+            rpc=rpc,
+            at=time.time(),
+            caller=caller.name if caller else "",
+            labels=asked.labels,
+            asked=original if self._keeps_content else None,
+        )
+        error = refusal(planned)
+        if error is not None:
+            self._observer.call_ended(refused(call, planned, error.reason))
+            raise error
+        return planned, call
 
     def _read(self, read: Callable[[M, str], Request], request: M) -> Request:
         rpc = current_call()

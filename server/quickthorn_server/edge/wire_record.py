@@ -1,0 +1,183 @@
+"""Decisions written as records: proto3 JSON lines of `quickthorn.v1.DecisionRecord`.
+
+A line is written for every call, and protobuf's own JSON writer is pure Python: it takes fifteen times as long.  So the
+JSON form is made here by hand, and the message is read from it, which holds that the two agree.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from quickthorn.v1 import content_pb2, record_pb2
+from quickthorn_server.core.attempt import Attempt, Cause, Outcome
+from quickthorn_server.core.call import Rpc
+from quickthorn_server.core.chunk import FinishReason
+from quickthorn_server.core.decision import Decision
+from quickthorn_server.core.plan import Circuit, Plan, Verdict
+from quickthorn_server.core.usage import Usage, UsageSource
+from quickthorn_server.edge.wire_content import part_to_pb
+
+Json = dict[str, Any]
+
+_RPCS = {
+    Rpc.COMPLETE: "RECORDED_RPC_COMPLETE",
+    Rpc.STREAM: "RECORDED_RPC_STREAM_COMPLETE",
+    Rpc.EMBED: "RECORDED_RPC_EMBED",
+}
+_CAUSES = {cause: f"LANE_CAUSE_{cause.name}" for cause in Cause}
+_OUTCOMES = {outcome: f"LANE_OUTCOME_{outcome.name}" for outcome in Outcome}
+_CIRCUITS = {circuit: f"CIRCUIT_STATE_{circuit.name}" for circuit in Circuit}
+_FINISH = {reason: f"FINISH_REASON_{reason.name}" for reason in FinishReason}
+_SOURCES = {source: f"USAGE_SOURCE_{source.name}" for source in UsageSource}
+_COUNTS = (
+    ("inputTokens", "input_tokens"),
+    ("outputTokens", "output_tokens"),
+    ("cacheReadTokens", "cache_read_tokens"),
+    ("cacheWriteTokens", "cache_write_tokens"),
+    ("cacheWriteLongTokens", "cache_write_long_tokens"),
+    ("reasoningTokens", "reasoning_tokens"),
+)
+_NANOS, _MILLI, _MICRO = 1_000_000_000, 1_000_000, 1_000
+
+
+def line(decision: Decision) -> bytes:
+    """Return the record of *decision* as one line of JSON, its line feed included."""
+    return orjson.dumps(_record(decision), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def record(decision: Decision) -> record_pb2.DecisionRecord:
+    """Return the record of *decision* as a message."""
+    return json_format.ParseDict(_record(decision), record_pb2.DecisionRecord())
+
+
+def weight(decision: Decision) -> int:
+    """Return about how many bytes *decision* holds of content: what the caller asked and was answered."""
+    asked = decision.call.asked
+    return (asked.ByteSize() if isinstance(asked, Message) else 0) + decision.delivered
+
+
+def _record(decision: Decision) -> Json:
+    call, plan, trace = decision.call, decision.plan, decision.trace
+    written: Json = {
+        "at": datetime.fromtimestamp(call.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "id": call.id,
+        "requestId": call.request_id,
+        "caller": call.caller,
+        "route": plan.route.name,
+        "strategy": plan.route.strategy.value,
+        "labels": dict(call.labels),
+        "rpc": _RPCS[call.rpc],
+        "plan": _plan(plan, whole=plan.whole and call.rpc is not Rpc.STREAM),
+        "attempts": [_attempt(attempt) for attempt in trace.attempts],
+        "outcome": decision.ended,
+        "configVersion": plan.config_version,
+        "duration": _span(decision.duration),
+        "delivered": str(decision.delivered),
+    }
+    if trace.served_by is not None:
+        written["servedBy"] = trace.served_by
+    if decision.finish_reason is not None:
+        written["finishReason"] = _FINISH[decision.finish_reason]
+        written["usage"] = {"source": _SOURCES[UsageSource.UNKNOWN]}  # what an answer says that knows nothing better
+    _put_consumed(written, decision.usage, decision.cost_nano_usd)
+    if decision.purses:
+        written["purses"] = [purse._asdict() for purse in decision.purses]
+    if (first := decision.first_content) is not None:
+        written["firstContent"] = _span(first)
+    _put_content(written, decision)
+    return written
+
+
+def _put_content(written: Json, decision: Decision) -> None:
+    """Add what was asked and answered, where it is kept."""
+    if isinstance(decision.call.asked, Message):
+        written["requestJson"] = _json(decision.call.asked)
+    if decision.answer:
+        parts = map(part_to_pb, decision.answer)
+        written["answerJson"] = _json(content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, parts=parts))
+
+
+def _json(message: Message) -> str:
+    return json_format.MessageToJson(message, indent=None, ensure_ascii=False)
+
+
+def _plan(plan: Plan, *, whole: bool) -> Json:
+    order = [backend.name for backend in plan.order]
+    places = {name: place for place, name in enumerate(order)}
+    written: Json = {
+        "candidates": [_candidate(verdict, places, plan.circuits) for verdict in plan.verdicts],
+        "order": order,
+        "maxAttempts": plan.retry.attempts,
+        "failover": plan.failover,
+        "upstream": "UPSTREAM_MODE_WHOLE" if whole else "UPSTREAM_MODE_STREAM",
+        "estimatedInputTokens": str(plan.input_tokens),
+    }
+    if plan.route.hedge is not None:
+        written["hedge"] = _hedge(plan)
+    return written
+
+
+def _candidate(verdict: Verdict, places: dict[str, int], circuits: Any) -> Json:
+    name = verdict.backend.name
+    circuit = _CIRCUITS[circuits.get(name, Circuit.CLOSED)]
+    if verdict.drop is None:
+        return {"backend": name, "kept": True, "position": places[name], "circuit": circuit}
+    return {"backend": name, "reason": verdict.drop.value, "detail": verdict.detail, "circuit": circuit}
+
+
+def _hedge(plan: Plan) -> Json:
+    rule, hedging = plan.route.hedge, plan.hedging
+    target = f"p{round(rule.percentile * 100)}" if rule and rule.percentile is not None else ""
+    if hedging is None:
+        return {"noHedge": plan.no_hedge, "target": target}
+    return {"delay": _span(hedging.delay), "maxParallel": hedging.max_parallel, "target": target}
+
+
+def _attempt(attempt: Attempt) -> Json:
+    written: Json = {
+        "backend": attempt.backend,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "cause": _CAUSES[attempt.cause],
+        "outcome": _OUTCOMES[attempt.outcome],
+        "started": _span(attempt.started),
+    }
+    if attempt.first_content is not None:
+        written["firstContent"] = _span(attempt.first_content)
+    if attempt.ended is not None:
+        written["ended"] = _span(attempt.ended)
+    if attempt.failure is not None:
+        written["failure"] = attempt.failure.value
+    if attempt.http_status is not None:
+        written["httpStatus"] = attempt.http_status
+    if attempt.provider_request_id:
+        written["providerRequestId"] = attempt.provider_request_id
+    _put_consumed(written, attempt.usage, attempt.cost_nano_usd)
+    return written
+
+
+def _put_consumed(written: Json, usage: Usage | None, cost_nano_usd: int | None) -> None:
+    """Add usage and cost, as far as they are known; 64-bit numbers are strings in proto3 JSON."""
+    if usage is not None:
+        counts: Json = {key: str(n) for key, name in _COUNTS if (n := getattr(usage, name)) is not None}
+        counts["source"] = _SOURCES[usage.source]
+        if usage.units:
+            counts["units"] = {unit: str(n) for unit, n in usage.units.items()}
+        written["usage"] = counts
+    if cost_nano_usd is not None:
+        written["costNanoUsd"] = str(cost_nano_usd)
+
+
+def _span(seconds: float) -> str:
+    """Return *seconds* as proto3 JSON writes a Duration: to the nanosecond, with 0, 3, 6 or 9 decimals."""
+    whole, rest = divmod(round(seconds * _NANOS), _NANOS)
+    if not rest:
+        return f"{whole}s"
+    if rest % _MILLI == 0:
+        return f"{whole}.{rest // _MILLI:03}s"
+    return f"{whole}.{rest // _MICRO:06}s" if rest % _MICRO == 0 else f"{whole}.{rest:09}s"
