@@ -1,0 +1,77 @@
+"""Decisions to write records of: a plain one, and one in which nothing is left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from quickthorn.v1.completion_pb2 import CompletionRequest
+from quickthorn.v1.content_pb2 import ROLE_USER
+from quickthorn.v1.content_pb2 import Message as PbMessage
+from quickthorn.v1.content_pb2 import Part as PbPart
+from quickthorn_server.core.attempt import Attempt, Cause, Outcome
+from quickthorn_server.core.call import Call, Rpc
+from quickthorn_server.core.catalogue import Backend, Entry, HedgeRule, RetryRule, Route
+from quickthorn_server.core.chunk import FinishReason
+from quickthorn_server.core.content import Part, Text
+from quickthorn_server.core.decision import Decision, PurseLevel
+from quickthorn_server.core.failures import Failure
+from quickthorn_server.core.plan import Circuit, Drop, Hedging, Plan, Verdict
+from quickthorn_server.core.usage import Price, Usage
+
+FAST, STEADY, BLIND = (
+    Backend(name, "scripted", f"model-{name}", "model", price=Price(Decimal(1), Decimal(2)))
+    for name in ("fast", "steady", "blind")
+)
+USAGE = Usage(12, 5, 3, 2, 1, 4, {"web_search": 2})
+PLAN = Plan(
+    route=Route("default", (Entry("fast"), Entry("steady"), Entry("blind")), hedge=HedgeRule(percentile=0.95)),
+    order=(FAST, STEADY),
+    verdicts=(Verdict(FAST), Verdict(STEADY), Verdict(BLIND, Drop.CAPABILITY, "lacks vision")),
+    hedging=Hedging(0.25, 2),
+    no_hedge="",
+    retry=RetryRule(3),
+    whole=False,
+    failover=True,
+    shows_reasoning=False,
+    max_first_token=None,
+    input_tokens=7,
+    config_version="v1",
+    circuits={"steady": Circuit.HALF_OPEN},
+)
+FAILED = Attempt(
+    "fast", "scripted", "model-fast", Cause.FIRST, Outcome.FAILED, 0.0, None, 0.125, Failure.OVERLOADED, 503, "up-1"
+)
+WON = Attempt(
+    "steady",
+    "scripted",
+    "model-steady",
+    Cause.FAILOVER,
+    Outcome.WON,
+    0.125,
+    0.5,
+    1.000001,
+    http_status=200,
+    provider_request_id="up-2",
+    usage=USAGE,
+    cost_nano_usd=22_000,
+)
+CALL = Call("qt-1", "request-1", 0.0, None, Rpc.COMPLETE, 1_700_000_000.25, "web", {"team": "blü"})
+PLAIN = Decision(
+    call=CALL,
+    plan=PLAN,
+    ended="answered",
+    trace=PLAN.trace((FAILED, WON), 1),
+    duration=1.000000001,
+    finish_reason=FinishReason.STOP,
+    usage=USAGE,
+    cost_nano_usd=22_000,
+    delivered=5,
+)
+ASKED = CompletionRequest(messages=[PbMessage(role=ROLE_USER, parts=[PbPart(text="planted question")])])
+FULL = replace(
+    PLAIN,
+    call=replace(CALL, asked=ASKED),
+    purses=(PurseLevel("hedges", 12.35, 50.0), PurseLevel("retries", 20.0, 20.0)),
+    answer=(Part(Text("planted answer")),),
+)
