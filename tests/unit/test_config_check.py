@@ -70,3 +70,12 @@ def test_an_open_listener_is_pointed_out(top: str, expected: str) -> None:
     """Open to the network without callers, or with callers and without tls."""
     said = warned(f"{top}\nbackends: [{{name: a, provider: local}}]\nroutes: [{{name: r, backends: [a]}}]")
     assert said == ((f"server.listen 0.0.0.0:0 is open to the network {expected}",) if expected else ())
+
+
+def test_recording_content_is_pointed_out() -> None:
+    """What callers ask is then on the disk; without content nothing is said."""
+    body = "backends: [{name: a, provider: local}]\nroutes: [{name: r, backends: [a]}]"
+    assert warned("records: {file: d.jsonl, content: false}\n" + body) == ()
+    assert warned("records: {file: d.jsonl, content: true}\n" + body) == (
+        "records.content is true: d.jsonl will hold what callers ask and are answered, in the clear",
+    )

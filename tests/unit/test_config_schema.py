@@ -13,7 +13,15 @@ import pytest
 
 from quickthorn_server.config import json_schema, starter
 from quickthorn_server.config.yaml import read
-from quickthorn_server.core.catalogue import CAPABILITIES, DATA_POLICIES, REGIONS, BreakerRule, ServerRule, Timeouts
+from quickthorn_server.core.catalogue import (
+    CAPABILITIES,
+    DATA_POLICIES,
+    REGIONS,
+    BreakerRule,
+    RecordRule,
+    ServerRule,
+    Timeouts,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
 SCHEMA = json_schema()
@@ -122,7 +130,7 @@ def test_closed_words_are_those_of_the_vocabulary() -> None:
 
 def test_the_defaults_that_descriptions_name_are_the_real_ones() -> None:
     """`default 2s` in a description is the default in core."""
-    timeouts, breaker, server = Timeouts(), BreakerRule(), ServerRule()
+    timeouts, breaker, server, records = Timeouts(), BreakerRule(), ServerRule(), RecordRule("")
     real = {
         "Timeouts": {key: f"{getattr(timeouts, key):g}s" for key in ("connect", "first_token", "idle", "total")},
         "Breaker": {
@@ -137,6 +145,11 @@ def test_the_defaults_that_descriptions_name_are_the_real_ones() -> None:
             "slow_rate": f"{breaker.slow_rate:.0%}",
         },
         "Drain": {"quiet": f"{server.drain_quiet:g}s", "grace": f"{server.drain_grace:g}s"},
+        "Records": {
+            "max_size": f"{records.max_size // 1024**2}MiB",
+            "keep": f"{records.keep}",
+            "content": f"{records.content}".lower(),
+        },
         "Server": {"listen": server.listen, "max_in_flight": f"{server.max_in_flight}"},
     }
     for name, defaults in real.items():

@@ -16,6 +16,7 @@ from quickthorn_server.core.catalogue import (
     Catalogue,
     Entry,
     HedgeRule,
+    RecordRule,
     RetryRule,
     ServerRule,
     Strategy,
@@ -28,6 +29,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
 
 WHOLE = """
 server: {listen: "[::1]:0", max_in_flight: 7, drain: {quiet: 0s, grace: 1.5m}}
+records: {file: logs/d.jsonl, max_size: 2GiB, keep: 0, content: true}
 backends:
   - name: fast
     provider: openai
@@ -108,6 +110,7 @@ def test_every_key_arrives() -> None:
     assert route.hedge == HedgeRule(percentile=0.95, max_parallel=2)
     assert route.retry == RetryRule(5, frozenset({503, "timeout"}))
     assert catalogue.server == ServerRule("[::1]:0", max_in_flight=7, drain_quiet=0.0, drain_grace=90.0)
+    assert catalogue.records == RecordRule("logs/d.jsonl", 2 * 1024**3, keep=0, content=True)
 
 
 def test_what_is_left_out_has_the_defaults_of_the_vocabulary() -> None:
@@ -254,3 +257,13 @@ def test_the_version_names_the_content() -> None:
     assert versions[0] != versions[4]
     assert len(versions[0]) == 12
     assert parse(first, "q.yaml", {}, resolve_secrets=False).version == versions[0]
+
+
+def test_records_go_where_the_file_says() -> None:
+    """Nowhere by default; else beside the configuration, with the limits of the vocabulary, and without content."""
+    body = "backends: [{name: a, provider: local}]\nroutes: [{name: r, backends: [a]}]\n"
+    assert parse(body, "q.yaml", {}).records is None
+    here = parse("records: {file: d.jsonl}\n" + body, "/etc/quickthorn/q.yaml", {}).records
+    assert here == RecordRule("/etc/quickthorn/d.jsonl", 64 * 1024**2, keep=5, content=False)
+    absolute = parse("records: {file: /var/log/d.jsonl, max_size: 1MiB}\n" + body, "q.yaml", {}).records
+    assert absolute == RecordRule("/var/log/d.jsonl", 1024**2)

@@ -29,7 +29,7 @@ def test_every_subscriber_reads_every_record_from_then_on() -> None:
             for place in (1, 2):
                 stream.call_ended(decided(place))
             assert [await anext(first), await anext(first), await anext(second)] == [1, 2, 1]
-            waiting = asyncio.create_task(anext(first))  # type: ignore[arg-type]  # an awaitable is enough
+            waiting = asyncio.create_task(anext(first))
             await asyncio.sleep(1)
             assert not waiting.done()
             stream.call_ended(decided(3))

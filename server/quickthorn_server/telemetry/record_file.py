@@ -107,10 +107,12 @@ class RecordFile:
 
     def _run(self) -> None:
         self._write([])  # opens the file, so that an operator reads at once what is wrong with it
-        while not self._closing.is_set():
+        last = False
+        while not last:
             self._news.wait()
             self._closing.wait(_LINGER)
             self._news.clear()
+            last = self._closing.is_set()  # asked before the batch is taken: the last batch holds the last record
             with self._lock:
                 batch, self._waiting = self._waiting, []
             self._write(batch)
