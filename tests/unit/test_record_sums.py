@@ -130,7 +130,7 @@ async def _played(seed: int) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32))
 def test_records_add_up_to_responses(seed: int) -> None:
-    """Whatever happens to calls, each has one record, and its cost is what the response said, absent where it said none.
+    """Whatever happens to a call, it has one record, and its cost is what the response said, or absent as there.
 
     Complete, StreamComplete and Embed, with hedges, failovers, breaks, deadlines and callers who leave.
     """
