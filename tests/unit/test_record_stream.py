@@ -63,6 +63,7 @@ def test_a_closed_subscription_ends_once_it_is_read() -> None:
         reading = asyncio.create_task(everything(records))
         await asyncio.sleep(0.1)
         stream.call_ended(decided(2))
+        await asyncio.sleep(0.1)
         records.close()
         stream.call_ended(decided(3))
         assert await reading == [1, 2]
