@@ -130,3 +130,15 @@ def test_the_shell_gets_its_completion() -> None:
     for shell in ("bash", "zsh", "fish"):
         assert "_QUICKTHORN_COMPLETE" in quickthorn("completion", shell).stdout
     assert quickthorn("completion", "tcsh").returncode == 2
+
+
+def test_serve_writes_records_where_it_is_told(tmp_path: Path) -> None:
+    """`--records` needs nothing in the configuration; the last records are in the file when the process is gone."""
+    (tmp_path / "q.yaml").write_text(SCRIPTED)
+    file = tmp_path / "decisions.jsonl"
+    with running("--config", str(tmp_path / "q.yaml"), "--records", str(file)) as (process, line):
+        with Client(line.split()[3]) as client:
+            answers = [client.complete("hi") for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert [json.loads(record)["id"] for record in file.read_text().splitlines()] == [answer.id for answer in answers]

@@ -257,6 +257,7 @@ def test_only_a_lone_candidate_is_asked_for_the_whole_reply() -> None:
 def test_an_open_circuit_is_noted_not_dropped() -> None:
     """Whether a circuit admits is asked when the lane's turn comes; the plan only notes it."""
     planned = made(ask(), backend("a"), knowledge=Knowledge(circuits={"a": Circuit.OPEN}))
+    assert planned.circuits == {"a": Circuit.OPEN}
     assert [b.name for b in planned.order] == ["a"]
     assert planned.notes == ("a: its circuit is open",)
 
