@@ -145,6 +145,8 @@ def test_a_record_tells_who_when_and_why(tmp_path: Path) -> None:
     assert list(record.plan.order) == ["sick", "well"]
     assert record.config_version == answer.trace.config_version
     assert record.delivered == len(ANSWER)
+    assert [purse.purse for purse in record.purses] == ["hedges", "retries"]
+    assert record.purses[1].level == record.purses[1].burst == 20  # the failover was free
     assert abs(record.at.ToDatetime().timestamp() - file.stat().st_mtime) < 24 * 3600
     assert record.duration.ToTimedelta() >= record.first_content.ToTimedelta()
 

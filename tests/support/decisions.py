@@ -14,9 +14,9 @@ from quickthorn_server.core.call import Call, Rpc
 from quickthorn_server.core.catalogue import Backend, Entry, HedgeRule, RetryRule, Route
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.content import Part, Text
-from quickthorn_server.core.decision import Decision, PurseLevel
+from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.failures import Failure
-from quickthorn_server.core.plan import Circuit, Drop, Hedging, Plan, Verdict
+from quickthorn_server.core.plan import Circuit, Drop, Hedging, Plan, PurseLevels, Verdict
 from quickthorn_server.core.usage import Price, Usage
 
 FAST, STEADY, BLIND = (
@@ -72,6 +72,6 @@ ASKED = CompletionRequest(messages=[PbMessage(role=ROLE_USER, parts=[PbPart(text
 FULL = replace(
     PLAIN,
     call=replace(CALL, asked=ASKED),
-    purses=(PurseLevel("hedges", 12.35, 50.0), PurseLevel("retries", 20.0, 20.0)),
+    purses=PurseLevels(12.35, 20.0),
     answer=(Part(Text("planted answer")),),
 )

@@ -29,6 +29,7 @@ from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import PROMPT, Step, Told
@@ -64,7 +65,8 @@ def priced(name: str, dice: random.Random) -> Backend:
 def estate(dice: random.Random, told: Told, backends: list[Backend], rpc: Rpc) -> Estate:
     scripts = {each.name: Scripted(*(reply(dice, rpc) for _ in range(3))) for each in backends}
     clock = asyncio.get_running_loop().time
-    return Estate(scripts, Breakers(backends, clock, told.circuit_changed), Latency([]), told, Reaper(), dice)
+    breakers = Breakers(backends, clock, told.circuit_changed)
+    return Estate(scripts, breakers, Purses([PLAN.route]), Latency([]), told, Reaper(), dice)
 
 
 def planned(backends: list[Backend], delay: float | None) -> Plan:

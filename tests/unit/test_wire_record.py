@@ -19,7 +19,7 @@ from quickthorn_server.core.call import Rpc
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.decision import Decision, refused
 from quickthorn_server.core.failures import Failure, Reason
-from quickthorn_server.core.plan import Circuit
+from quickthorn_server.core.plan import Circuit, PurseLevels
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge import wire_answer, wire_record
 from tests.support.decisions import ASKED, CALL, FAILED, FULL, PLAIN, PLAN, WON
@@ -53,7 +53,10 @@ def test_a_record_leaves_nothing_out() -> None:
         {"failure"},
     ]
     assert unset(record.usage) == set()
-    assert unset(record.purses[0]) == set()
+    assert [(each.purse, each.level, each.burst) for each in record.purses] == [
+        ("hedges", 12.35, 50.0),
+        ("retries", 20.0, 20.0),
+    ]
 
 
 def test_a_record_says_what_the_call_says() -> None:
@@ -92,7 +95,11 @@ def test_content_comes_as_it_was() -> None:
 
 def test_a_refused_call_has_a_record() -> None:
     """Nobody was asked: there is a plan and a reason, and nothing was consumed or is told of it."""
-    record = read(refused(CALL, replace(PLAN, order=(), verdicts=PLAN.verdicts[2:]), Reason.NO_ELIGIBLE_BACKEND))
+    record = read(
+        refused(
+            CALL, replace(PLAN, order=(), verdicts=PLAN.verdicts[2:]), Reason.NO_ELIGIBLE_BACKEND, PurseLevels(1, 2)
+        )
+    )
     assert (record.outcome, list(record.attempts)) == ("NO_ELIGIBLE_BACKEND", [])
     assert not record.HasField("usage")
     assert not record.HasField("served_by")

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from quickthorn_server.core.attempt import Outcome, Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.content import Part
 from quickthorn_server.core.failures import Reason
-from quickthorn_server.core.plan import Plan
+from quickthorn_server.core.plan import Plan, PurseLevels
 from quickthorn_server.core.usage import Usage
 
 ANSWERED, CANCELLED = "answered", "cancelled"
-
-
-class PurseLevel(NamedTuple):
-    """How many extra lanes a purse could pay for, and the most it holds."""
-
-    purse: str
-    level: float
-    burst: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +21,8 @@ class Decision:
 
     *ended*: `answered`, `cancelled`, or the reason of its failure.  *duration* in seconds from its arrival.  *usage*
     and *cost_nano_usd* are what the caller was told; what lanes consumed is in *trace*.  *delivered*: UTF-8 bytes of
-    text that the caller was sent.  *answer*: the parts that it was sent, None unless content is kept.
+    text that the caller was sent.  *purses*: their levels when the call ended.  *answer*: the parts that it was sent,
+    None unless content is kept.
     """
 
     call: Call
@@ -42,7 +34,7 @@ class Decision:
     usage: Usage | None = None
     cost_nano_usd: int | None = None
     delivered: int = 0
-    purses: tuple[PurseLevel, ...] = ()
+    purses: PurseLevels | None = None
     answer: tuple[Part, ...] | None = None
 
     @property
@@ -54,6 +46,6 @@ class Decision:
         return next((lane.first_content for lane in reversed(cut) if lane.first_content is not None), None)
 
 
-def refused(call: Call, plan: Plan, reason: Reason) -> Decision:
+def refused(call: Call, plan: Plan, reason: Reason, purses: PurseLevels) -> Decision:
     """Return the decision about a call that was planned and, at once, refused."""
-    return Decision(call, plan, reason.value, plan.trace((), None), duration=0.0)
+    return Decision(call, plan, reason.value, plan.trace((), None), duration=0.0, purses=purses)

@@ -142,7 +142,7 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         )
         error = refusal(planned)
         if error is not None:
-            self._observer.call_ended(refused(call, planned, error.reason))
+            self._observer.call_ended(refused(call, planned, error.reason, self._levels(route)))
             raise error
         return planned, call
 

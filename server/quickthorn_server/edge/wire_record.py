@@ -16,9 +16,10 @@ from google.protobuf.message import Message
 from quickthorn.v1 import content_pb2, record_pb2
 from quickthorn_server.core.attempt import Attempt, Cause, Outcome
 from quickthorn_server.core.call import Rpc
+from quickthorn_server.core.catalogue import BudgetRule
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.decision import Decision
-from quickthorn_server.core.plan import Circuit, Plan, Verdict
+from quickthorn_server.core.plan import Circuit, Plan, PurseLevels, Verdict
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge.wire_content import part_to_pb
 
@@ -85,8 +86,8 @@ def _record(decision: Decision) -> Json:
         written["finishReason"] = _FINISH[decision.finish_reason]
         written["usage"] = {"source": _SOURCES[UsageSource.UNKNOWN]}  # what an answer says that knows nothing better
     _put_consumed(written, decision.usage, decision.cost_nano_usd)
-    if decision.purses:
-        written["purses"] = [purse._asdict() for purse in decision.purses]
+    if decision.purses is not None:
+        written["purses"] = _purses(decision.purses, plan.route.budget)
     if (first := decision.first_content) is not None:
         written["firstContent"] = _span(first)
     _put_content(written, decision)
@@ -136,6 +137,14 @@ def _hedge(plan: Plan) -> Json:
     if hedging is None:
         return {"noHedge": plan.no_hedge, "target": target}
     return {"delay": _span(hedging.delay), "maxParallel": hedging.max_parallel, "target": target}
+
+
+def _purses(levels: PurseLevels, budget: BudgetRule) -> list[Json]:
+    """Write how full the purses are; one that is switched off holds nothing."""
+    return [
+        {"purse": "hedges", "level": levels.hedges, "burst": budget.burst if budget.hedges else 0},
+        {"purse": "retries", "level": levels.retries, "burst": budget.retries_burst if budget.retries else 0},
+    ]
 
 
 def _attempt(attempt: Attempt) -> Json:

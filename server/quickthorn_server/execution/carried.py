@@ -172,6 +172,7 @@ class Carried:
             usage=told.usage if told else None,
             cost_nano_usd=told.cost_nano_usd if told else None,
             delivered=self.delivered,
+            purses=self._estate.purses.levels(self._plan.route.name),
             answer=(self._whole or self._said.parts()) if self._keeps_content else None,
         )
 
