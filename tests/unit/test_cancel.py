@@ -176,14 +176,14 @@ def test_any_call_may_be_cancelled_anywhere() -> None:
     """Random scores, closes, limits, readers and races: with those above, more than a thousand ways to be cancelled."""
     ends, schedules = Counter[str](), 0
     for seed in range(32):
-        scenario = _random(random.Random(seed))
+        scenario = random_scenario(random.Random(seed))
         ends[played(scenario).ended] += 1
         schedules += cancelled_everywhere(scenario, f"seed {seed}", again=seed % 2 == 1)
     assert schedules >= 450  # and about 600 of the scenarios above
     assert set(ends) >= {"answered", "ALL_FAILED", "STREAM_BROKEN", "DEADLINE"}
 
 
-def _random(dice: random.Random) -> Scenario:
+def random_scenario(dice: random.Random) -> Scenario:
     backends = dice.choice(["a", "ab", "abc"])
     return Scenario(
         {name: _score(dice) for name in backends},
