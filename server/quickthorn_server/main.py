@@ -116,7 +116,7 @@ def _server(
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
     observer = Fanout((circuits, LogObserver(), *records))
     purses = Purses(catalogue.routes.values())
-    latency = Latency(catalogue.routes.values())
+    latency = Latency(catalogue.routes.values(), loop.time)
     random_ = random.SystemRandom()
     breakers = Breakers(
         catalogue.backends.values(), loop.time, observer.circuit_changed, p99=latency.p99, random_=random_

@@ -33,6 +33,7 @@ MAY_IMPORT = {
 SEAMS = {
     "aiohttp": ["providers/http.py"],
     "click": ["cli/*"],
+    "ddsketch": ["execution/sketch.py"],
     "google": ["edge/*"],
     "grpc": ["edge/*", "main.py"],
     "grpc_health": ["edge/*"],

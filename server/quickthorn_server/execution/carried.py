@@ -28,6 +28,7 @@ from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.lane import Lane, LaneRule
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.lessons import learn
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.race import NobodyLeft, OutOfTime, Race
@@ -89,7 +90,7 @@ class Carried:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.race.__aexit__(kind, error, trace)
-        self._learn()
+        learn(self._estate.latency, self.race.lanes, self._plan.input_tokens, whole=self._rule.whole)
         failure = self._failure(error)
         self._estate.observer.call_ended(self._decision(error, failure))
         if failure is not None:
@@ -140,17 +141,6 @@ class Carried:
                 return ending.broken(error, self._trace(), self.delivered)
             case _:
                 return None
-
-    def _learn(self) -> None:
-        if self._rule.whole:
-            return  # the time of a whole reply is no time to first content
-        for lane in self.race.lanes:
-            if lane.first_content is not None:
-                self._estate.latency.heard(lane.backend.name, lane.first_content)
-            if lane.spoke_at is not None:
-                self._estate.latency.spoke(lane.backend.name, lane.spoke_at - lane.started_at)
-            elif lane.error is None and lane.ended_at is not None:
-                self._estate.latency.outlasted(lane.backend.name, lane.ended_at - lane.started_at)
 
     def _trace(self) -> Trace:
         served = (place for place, lane in enumerate(self.race.lanes) if lane.outcome is Outcome.WON)

@@ -72,6 +72,7 @@ class Lane:
         self.outcome: Outcome | None = None
         self.spoke_at: float | None = None
         self.ended_at: float | None = None
+        self.waited = False  # for its reader: the times that follow are not the backend's
         self._rule = rule
         self._permit = permit
         self._settled = False
@@ -218,6 +219,7 @@ class Lane:
             report()
 
     async def _make_room(self) -> None:
+        self.waited = True
         self._patience.paused()
         self._room = self._loop.create_future()
         try:
