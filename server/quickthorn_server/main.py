@@ -40,6 +40,7 @@ from quickthorn_server.telemetry.fanout import Fanout
 from quickthorn_server.telemetry.log import LogObserver
 from quickthorn_server.telemetry.record_file import RecordFile
 from quickthorn_server.telemetry.record_stream import RecordStream
+from quickthorn_server.telemetry.spans import around_rpcs
 
 log = logging.getLogger("quickthorn")
 
@@ -133,7 +134,7 @@ def _server(
             keeps_content=catalogue.records is not None and catalogue.records.content,
         )
     )
-    server = new_server(Edge(gate, Callers(catalogue.server.callers), wire_answer.failure))
+    server = new_server(Edge(gate, Callers(catalogue.server.callers), wire_answer.failure, around=around_rpcs()))
     # The RPCs that have no method yet are abstract to the type checker; the interceptor answers them UNIMPLEMENTED.
     routing = RoutingService(  # type: ignore[abstract]
         catalogue, executor, lambda: Knowledge(breakers.circuits(), latency.first_content), purses.levels, observer

@@ -19,7 +19,7 @@ from quickthorn_server.core.ends import CallError
 from quickthorn_server.edge.callers import Callers
 from quickthorn_server.edge.gate import Gate
 from quickthorn_server.edge.health import Health
-from quickthorn_server.edge.interceptor import Edge, TellFailure
+from quickthorn_server.edge.interceptor import Around, Edge, TellFailure
 from quickthorn_server.edge.listener import OPTIONS, new_server
 
 SERVICE = "test.Echo"
@@ -57,10 +57,11 @@ async def serving(
     options: Iterable[tuple[str, int]] = OPTIONS,
     encode: Callable[[StringValue], bytes] = StringValue.SerializeToString,
     port: int = 0,
+    around: Around | None = None,
 ) -> AsyncIterator[Rig]:
     """Serve *unary* and *streams*, StringValue to StringValue, and the health service; stop at the end."""
     gate, health = Gate(max_in_flight), Health()
-    server = new_server(Edge(gate, Callers(callers), tell_failure), tuple(options))
+    server = new_server(Edge(gate, Callers(callers), tell_failure, around=around), tuple(options))
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(f, StringValue.FromString, encode)
         for name, f in (unary or {}).items()

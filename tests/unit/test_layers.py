@@ -35,7 +35,7 @@ SEAMS = {
     "click": ["cli/*"],
     "ddsketch": ["execution/sketch.py"],
     "google": ["edge/*"],
-    "grpc": ["edge/*", "main.py"],
+    "grpc": ["edge/*", "main.py", "telemetry/rpc_spans.py"],
     "grpc_health": ["edge/*"],
     "grpc_reflection": ["edge/*"],
     "grpc_status": ["edge/*"],

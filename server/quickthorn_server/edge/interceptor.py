@@ -37,20 +37,25 @@ Authenticate = Callable[[Metadata], Caller | None]
 TellFailure = Callable[[CallError, str], failure_pb2.RouteFailure | None]
 Answer = Callable[[bytes, Context, Call], Awaitable[bytes | None]]
 Run = Callable[[bytes, Context], Awaitable[bytes | None]]
+Around = Callable[[str, Run], Run]
 
 
 class Edge(grpc.aio.ServerInterceptor):
     """Wraps each method once; the last interceptor of one server.
 
     *authenticate* returns the caller that metadata name, or raises CallError.  *tell_failure* makes the RouteFailure
-    of an error and a request identifier.  Methods are coroutines, or async generators where the answer streams;
+    of an error and a request identifier.  *around*, where given, puts something around the whole life of each RPC of a
+    method, such as a span.  Methods are coroutines, or async generators where the answer streams;
     anything else, such as a generated method that nobody wrote yet, is answered UNIMPLEMENTED.
     """
 
-    def __init__(self, gate: Gate, authenticate: Authenticate, tell_failure: TellFailure) -> None:
+    def __init__(
+        self, gate: Gate, authenticate: Authenticate, tell_failure: TellFailure, *, around: Around | None = None
+    ) -> None:
         self._gate = gate
         self._authenticate = authenticate
         self._tell_failure = tell_failure
+        self._around = around
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -72,9 +77,9 @@ class Edge(grpc.aio.ServerInterceptor):
         answer = _answer(handler)
 
         async def run(request: bytes, context: Context) -> bytes | None:
-            return await self._run(method, answer, request, context)  # an RPC's whole life: a span goes around this
+            return await self._run(method, answer, request, context)
 
-        return _rpc_handler(run, handler.response_streaming)
+        return _rpc_handler(self._around(method, run) if self._around else run, handler.response_streaming)
 
     async def _run(self, method: str, answer: Answer, request: bytes, context: Context) -> bytes | None:
         task = asyncio.current_task()
