@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 
 import pytest
 
 from quickthorn_server.core.chunk import Chunk, End, FinishReason, TextDelta, UsageReport
 from quickthorn_server.core.failures import Failure
 from quickthorn_server.core.usage import Usage
+from quickthorn_server.execution.events import Begun
 from quickthorn_server.execution.latency import Measure
 from tests.support.stage import PROMPT, Player, Score, Stage
 from tests.support.virtual import run_virtual
@@ -86,3 +89,20 @@ def test_a_failure_teaches_no_time() -> None:
     """How soon a backend refuses is not how soon it answers."""
     known = learned({"a": [(0.1, Failure.UNAVAILABLE)], "b": says(None)})
     assert known == {measure: ([], []) for measure in Measure}
+
+
+def test_a_lane_that_waited_for_its_reader_teaches_no_total() -> None:
+    """A minute that a client took to read 300 KiB is not its backend's; the first content came before."""
+
+    async def main() -> list[int]:
+        pages: Score = [(0.5, [TextDelta(0, "x" * 300_000)]), (0.5, [UsageReport(Usage(10, 5)), STOP])]
+        stage = Stage({"a": Player(pages)})
+        async with aclosing(stage.executor.stream(stage.plan(), PROMPT, stage.call())) as events:
+            async for event in events:
+                if isinstance(event, Begun):
+                    await asyncio.sleep(60)
+        latency = stage.executor._estate.latency
+        return [len(latency.recent("a", 1, measure).times().bins()) for measure in Measure]
+
+    assert list(Measure) == [Measure.FIRST_CONTENT, Measure.PER_TOKEN, Measure.TOTAL]
+    assert run_virtual(main()) == [1, 0, 0]

@@ -49,6 +49,7 @@ def test_a_merge_is_the_union(some: list[float], others: list[float]) -> None:
     """Two workers' sketches make the sketch that one worker would have made, and stay as they are."""
     left, right = sketch(some), sketch(others)
     assert blended([(left, 1.0), (right, 1.0)]).bins() == sketch(some + others).bins()
+    assert blended([(left, 0.5), (right, 0.25)]).count == pytest.approx(len(some) / 2 + len(others) / 4)
     assert (left.bins(), right.bins()) == (sketch(some).bins(), sketch(others).bins())
 
 
