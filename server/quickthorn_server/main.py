@@ -32,6 +32,7 @@ from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.limits import Limiters
 from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.providers.http import HttpClient
@@ -122,10 +123,12 @@ def _server(
     breakers = Breakers(
         catalogue.backends.values(), loop.time, observer.circuit_changed, p99=latency.p99, random_=random_
     )
+    limiters = Limiters(catalogue.backends.values(), loop.time)
     executor = Executor(
         Estate(
             providers=providers,
             breakers=breakers,
+            limiters=limiters,
             purses=purses,
             latency=latency,
             observer=observer,
@@ -137,7 +140,11 @@ def _server(
     server = new_server(Edge(gate, Callers(catalogue.server.callers), wire_answer.failure, around=around_rpcs()))
     # The RPCs that have no method yet are abstract to the type checker; the interceptor answers them UNIMPLEMENTED.
     routing = RoutingService(  # type: ignore[abstract]
-        catalogue, executor, lambda: Knowledge(breakers.circuits(), latency.first_content), purses.levels, observer
+        catalogue,
+        executor,
+        lambda: Knowledge(breakers.circuits(), latency.first_content, limiters.reached()),
+        purses.levels,
+        observer,
     )
     add_RoutingServicer_to_server(routing, server)
     register_admin(server)

@@ -10,7 +10,7 @@ from typing import Any
 
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.catalogue import Backend, BreakerRule, BudgetRule, Entry, RetryRule, Route, Timeouts
+from quickthorn_server.core.catalogue import Backend, BreakerRule, BudgetRule, Entry, Limits, RetryRule, Route, Timeouts
 from quickthorn_server.core.chunk import Chunk, End, FinishReason, Opened, TextDelta
 from quickthorn_server.core.completion import Completion
 from quickthorn_server.core.content import Message, Part, Role, Text
@@ -24,6 +24,7 @@ from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.events import Begun, Event, Said
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.limits import Limiters
 from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.providers.scripted import Scripted
@@ -80,6 +81,7 @@ class Cast:
         rule: BreakerRule | None = None,
         timeouts: Timeouts | None = None,
         budget: BudgetRule | None = None,
+        limits: Limits | None = None,
         **scripts: Scripted,
     ) -> None:
         self.scripts = scripts
@@ -93,6 +95,7 @@ class Cast:
                 f"model-{name}",
                 breaker=rule or NEVER_OPENS,
                 timeouts=timeouts or Timeouts(),
+                limits=limits or Limits(),
             )
             for name in scripts
         }
@@ -100,10 +103,12 @@ class Cast:
         latency = Latency([])
         self.purses = Purses([Route("default", (), budget=budget or UNBOUNDED)])
         self.breakers = Breakers(self.backends.values(), loop.time, self.told.circuit_changed, p99=latency.p99)
+        self.limiters = Limiters(self.backends.values(), loop.time)
         self.executor = Executor(
             Estate(
                 providers=scripts,
                 breakers=self.breakers,
+                limiters=self.limiters,
                 purses=self.purses,
                 latency=latency,
                 observer=self.told,

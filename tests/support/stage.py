@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.catalogue import Backend, BreakerRule, Entry, RetryRule, Route, Timeouts
+from quickthorn_server.core.catalogue import Backend, BreakerRule, Entry, Limits, RetryRule, Route, Timeouts
 from quickthorn_server.core.chunk import Burst
 from quickthorn_server.core.content import Message, Part, Role, Text
 from quickthorn_server.core.decision import Decision
@@ -21,6 +21,7 @@ from quickthorn_server.execution.breakers import Breaker, Breakers, Told
 from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.limits import Limiters
 from quickthorn_server.execution.permit import Circuitry, Permit
 from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
@@ -129,7 +130,12 @@ class Stage:
     """Players by name, an executor over them, and what it told."""
 
     def __init__(
-        self, players: Mapping[str, Player], *, timeouts: Timeouts | None = None, rule: BreakerRule | None = None
+        self,
+        players: Mapping[str, Player],
+        *,
+        timeouts: Timeouts | None = None,
+        rule: BreakerRule | None = None,
+        limits: Limits | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.players = dict(players)
@@ -144,6 +150,7 @@ class Stage:
                 "model",
                 timeouts=timeouts or Timeouts(),
                 breaker=rule or NEVER_OPENS,
+                limits=limits or Limits(),
             )
             for name in players
         )
@@ -153,7 +160,8 @@ class Stage:
         }
         breakers._all.update(self.breakers)
         purses = Purses([Route("default", (), budget=UNBOUNDED)])
-        estate = Estate(self.players, breakers, purses, Latency([]), self, self.reaper, random.Random(1))
+        self.limiters = Limiters(self.backends, loop.time)
+        estate = Estate(self.players, breakers, self.limiters, purses, Latency([]), self, self.reaper, random.Random(1))
         self.executor = Executor(estate)
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:

@@ -101,7 +101,7 @@ def test_what_we_ship_fits_the_schema(text: str) -> None:
         "capabilities: [vison]",
         "price: {input: -1, output: 1}",
         "price: {input: 1}",
-        "limits: {rpm: 3}",
+        "limits: {rpm: 0}",
         "api_key: sk-1",
         "name: My GPT",
         "context_window: 0",

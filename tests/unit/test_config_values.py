@@ -16,6 +16,7 @@ from quickthorn_server.core.catalogue import (
     Catalogue,
     Entry,
     HedgeRule,
+    Limits,
     RecordRule,
     RetryRule,
     ServerRule,
@@ -51,6 +52,7 @@ backends:
     breaker:
       {window: 30s, min_calls: 20, failure_rate: 7%, consecutive: 2, slow_first_token: 1.5s, slow_rate: 62.5%,
        open: 10s, probes: 3, successes: 4}
+    limits: {in_flight: 200, rpm: 5000, tpm: 2000000}
   - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
 routes:
   - name: default
@@ -103,6 +105,7 @@ def test_every_key_arrives() -> None:
         retires=date(2027, 3, 1),
         timeouts=Timeouts(0.25, 2.0, 1.5, 60.0),
         breaker=BreakerRule(2, 10.0, 3, 4, 30.0, 20, 0.07, 1.5, 0.625),
+        limits=Limits(200, 5000, 2_000_000),
     )
     (route,) = catalogue.routes.values()
     assert route.entries == (Entry("fast"), Entry("steady", 2, 1))
@@ -117,7 +120,7 @@ def test_what_is_left_out_has_the_defaults_of_the_vocabulary() -> None:
     """Times, breakers, retries and the listener come from core when the file says nothing."""
     catalogue = small("provider: local")
     backend, route = catalogue.backends["a"], catalogue.routes["default"]
-    assert (backend.timeouts, backend.breaker) == (Timeouts(), BreakerRule())
+    assert (backend.timeouts, backend.breaker, backend.limits) == (Timeouts(), BreakerRule(), Limits())
     assert (route.retry, route.hedge, route.strategy) == (RetryRule(), None, Strategy.PRIORITY)
     assert catalogue.server == ServerRule()
     assert backend.capabilities == frozenset({"text"})

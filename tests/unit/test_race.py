@@ -26,7 +26,13 @@ def streamed(*, deadline: float | None = None, close_after: float = 0.0, **given
     async def main() -> tuple[Played, Cast]:
         scripts = {key: Scripted(value, close_after=close_after) for key, value in given.items() if _is_script(value)}
         settings = {key: value for key, value in given.items() if key not in scripts}
-        cast = Cast(timeouts=settings.pop("timeouts", None), rule=settings.pop("rule", None), budget=None, **scripts)
+        cast = Cast(
+            timeouts=settings.pop("timeouts", None),
+            rule=settings.pop("rule", None),
+            budget=None,
+            limits=None,
+            **scripts,
+        )
         return await cast.streamed(cast.plan(**settings), deadline), cast
 
     return run_virtual(main())
@@ -380,7 +386,7 @@ def completed(**given: Any) -> tuple[Any, Cast]:
     async def main() -> tuple[Any, Cast]:
         scripts = {key: Scripted(value) for key, value in given.items() if _is_script(value)}
         settings = {key: value for key, value in given.items() if key not in scripts}
-        cast = Cast(rule=None, timeouts=settings.pop("timeouts", None), budget=None, **scripts)
+        cast = Cast(rule=None, timeouts=settings.pop("timeouts", None), budget=None, limits=None, **scripts)
         deadline = settings.pop("deadline", None)
         try:
             return await cast.completed(cast.plan(**settings), deadline), cast

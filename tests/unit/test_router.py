@@ -262,6 +262,13 @@ def test_an_open_circuit_is_noted_not_dropped() -> None:
     assert planned.notes == ("a: its circuit is open",)
 
 
+def test_a_backend_at_its_limit_is_noted_not_dropped() -> None:
+    """A place may have come free when the lane's turn comes."""
+    planned = made(ask(), backend("a"), backend("b"), knowledge=Knowledge(limited=frozenset({"b", "elsewhere"})))
+    assert [b.name for b in planned.order] == ["a", "b"]
+    assert planned.notes == ("b: it is at its limit",)
+
+
 def test_wishes_that_do_not_sort_yet_are_said() -> None:
     """What is asked for and has no effect is in the notes that Explain shows."""
     wishes = Preferences(objective=Objective.LATENCY, target_cost_nano_usd=5, target_first_token=0.5)

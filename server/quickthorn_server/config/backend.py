@@ -12,7 +12,6 @@ from quickthorn_server.config.words import (
     BaseUrl,
     Headers,
     JsonObject,
-    Later,
     Name,
     Never,
     OneOf,
@@ -57,12 +56,12 @@ class Price(Strict):
 class Limits(Strict):
     """How much a backend may be asked at once and per minute."""
 
-    in_flight: Annotated[int, Field(ge=1)] | None = None
-    """Calls at once."""
-    rpm: Annotated[int, Field(ge=1)] | None = None
-    """Requests per minute."""
-    tpm: Annotated[int, Field(ge=1)] | None = None
-    """Tokens per minute."""
+    in_flight: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Attempts at once."""
+    rpm: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Attempts in any minute."""
+    tpm: Annotated[int, Field(ge=1, le=100_000_000_000)] | None = None
+    """Tokens of prompts and answers in any minute: estimated when an attempt starts, as reported once it ends."""
 
 
 class Timeouts(Strict):
@@ -144,8 +143,8 @@ class Backend(Strict):
     """How long to wait."""
     breaker: Breaker = Breaker()
     """When to leave it alone."""
-    limits: Annotated[Limits | None, Later()] = None
-    """How much to ask at once and per minute.  Not available in this version."""
+    limits: Limits = Limits()
+    """How much to ask at once and per minute; left out, there is no limit."""
     api_key: Annotated[Any, NO_KEYS] = None
     """Never written here: see api_key_env and api_key_file."""
 

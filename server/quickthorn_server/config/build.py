@@ -84,6 +84,7 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         retires=backend.retires,
         timeouts=defaults.timeouts_rule(backend),
         breaker=defaults.breaker_rule(backend),
+        limits=defaults.limits_rule(backend),
         embedding_space=defaults.embedding_space(backend),
         options=MappingProxyType(_options(backend, references)),
     )

@@ -7,7 +7,15 @@ from urllib.parse import urlsplit
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.root import Records, Server
 from quickthorn_server.config.route import Route
-from quickthorn_server.core.catalogue import BreakerRule, BudgetRule, RecordRule, RetryRule, ServerRule, Timeouts
+from quickthorn_server.core.catalogue import (
+    BreakerRule,
+    BudgetRule,
+    Limits,
+    RecordRule,
+    RetryRule,
+    ServerRule,
+    Timeouts,
+)
 
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_MODEL = "smollm2-135m-instruct"
@@ -33,6 +41,11 @@ def breaker_rule(backend: Backend) -> BreakerRule:
     if "slow_first_token" not in given:
         given["slow_first_token"] = min(BreakerRule().slow_first_token, _SLOW * timeouts_rule(backend).first_token)
     return BreakerRule(**given)
+
+
+def limits_rule(backend: Backend) -> Limits:
+    """Return how much the backend may be asked."""
+    return Limits(**backend.limits.given())
 
 
 def retry_rule(route: Route) -> RetryRule:

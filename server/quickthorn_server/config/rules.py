@@ -194,6 +194,13 @@ def _mixed_spaces(start: Location, route: Route, backends: Iterable[Backend]) ->
         first = first or (entry.backend, space)
 
 
+def _fewer_tokens_than_requests(backend: Backend) -> Iterator[Finding]:
+    limits = backend.limits
+    if limits.rpm is not None and limits.tpm is not None and limits.tpm < limits.rpm:
+        message = f"no request is smaller than a token, so the {limits.rpm} of rpm are never reached"
+        yield Finding(("limits", "tpm"), message, "write the tokens of a minute, not of a request")
+
+
 def _space_without_embeddings(backend: Backend) -> Iterator[Finding]:
     if backend.embedding_space is not None and not embedding_space(backend):
         hint = "add embeddings to its capabilities, or remove the key"
@@ -238,6 +245,7 @@ _BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _no_script,
     _short_total,
     _late_slowness,
+    _fewer_tokens_than_requests,
     _space_without_embeddings,
 )
 _ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (

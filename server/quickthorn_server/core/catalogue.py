@@ -64,6 +64,15 @@ class BreakerRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a backend may be asked at most: attempts at once, attempts and tokens in any minute.  None = no limit."""
+
+    in_flight: int | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """A configured target.
 
@@ -89,6 +98,7 @@ class Backend:
     retires: date | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     breaker: BreakerRule = field(default_factory=BreakerRule)
+    limits: Limits = field(default_factory=Limits)
     embedding_space: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -56,11 +56,12 @@ class Knowledge:
     """What is known of the backends now, for the router to read.
 
     *circuits*: missing = closed.  *first_content*: backend -> percentile (0..1) -> seconds, for percentiles that the
-    route's hedge rule may ask for; missing = too few lanes have spoken.
+    route's hedge rule may ask for; missing = too few lanes have spoken.  *limited*: backends at a limit of their own.
     """
 
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
     first_content: Mapping[tuple[str, float], float] = field(default_factory=dict)
+    limited: frozenset[str] = frozenset()
 
 
 class Drop(Enum):

@@ -20,6 +20,7 @@ from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import BackendError, Reason
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Plan
+from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
 from quickthorn_server.core.sizes import utf8_size
 from quickthorn_server.core.usage import cost_nano_usd
@@ -29,6 +30,7 @@ from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.lane import Lane, LaneRule
 from quickthorn_server.execution.latency import Latency
 from quickthorn_server.execution.lessons import learn
+from quickthorn_server.execution.limits import Limiters
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.race import NobodyLeft, OutOfTime, Race
@@ -43,6 +45,7 @@ class Estate:
 
     providers: Mapping[str, Provider]
     breakers: Breakers
+    limiters: Limiters
     purses: Purses
     latency: Latency
     observer: Observer
@@ -69,6 +72,7 @@ class Carried:
         self._prompt = prompt
         self._call = call
         self._rule = LaneRule(shows_reasoning=plan.shows_reasoning, whole=whole, until_end=unary)
+        self._tokens = _most_tokens(plan, prompt)
         self._refused: list[Refused] = []
         self.race = Race(
             plan,
@@ -117,6 +121,7 @@ class Carried:
 
     def _admit(self, backend: Backend) -> Permit | None:
         try:
+            self._estate.limiters.check(backend.name, self._tokens)
             return self._estate.breakers[backend.name].admit()
         except Refused as refusal:
             self._refused.append(refusal)
@@ -128,7 +133,10 @@ class Carried:
             connect = min(connect, max(0.001, self._call.deadline - asyncio.get_running_loop().time()))
         ask = Ask(self._prompt, self._call.request_id, connect, self._rule.whole)
         bursts = self._estate.providers[start.backend.name].stream(ask)
-        return Lane(start.backend, start.cause, bursts=bursts, permit=start.permit, rule=self._rule, wake=wake)
+        leave = self._estate.limiters.take(start.backend.name, self._tokens)
+        return Lane(
+            start.backend, start.cause, bursts=bursts, permit=start.permit, leave=leave, rule=self._rule, wake=wake
+        )
 
     def _failure(self, error: BaseException | None) -> CallError | None:
         """Return the call's failure, or None when it was answered or cancelled, or met a bug of ours."""
@@ -165,6 +173,12 @@ class Carried:
             purses=self._estate.purses.levels(self._plan.route.name),
             answer=(self._whole or self._said.parts()) if self._keeps_content else None,
         )
+
+
+def _most_tokens(plan: Plan, prompt: AnyPrompt) -> int:
+    """Return how many tokens an attempt may count for: its estimated input, and all the output it is allowed."""
+    output = prompt.sampling.max_output_tokens if isinstance(prompt, Prompt) else None
+    return plan.input_tokens + (output or 0)
 
 
 def _how(error: BaseException | None, failure: CallError | None) -> str:

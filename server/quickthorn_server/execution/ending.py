@@ -10,7 +10,7 @@ from quickthorn_server.core.failures import MEANING, BackendError, Failure, Reas
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.execution.lane import Lane
 from quickthorn_server.execution.rate_gate import clamped
-from quickthorn_server.execution.refusal import RateGated, Refused
+from quickthorn_server.execution.refusal import AtLimit, RateGated, Refused
 
 _SOON = 1.0  # seconds; where waiting helps and nobody said how long
 
@@ -21,7 +21,8 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
     """Return the failure of a call none of whose *lanes* answered, and whose other candidates *refused*.
 
     The status is that of the first lane that ran, unless one failed terminally; what holds only "everywhere" must be
-    said by every candidate there was.  A backend that still waits out a rate limit says that again.
+    said by every candidate there was.  A backend that still waits out a rate limit says that again, and so does one
+    whose own limits leave no room.
     """
     route = plan.route.name
     errors = [(lane.backend.name, lane.error) for lane in lanes if lane.error is not None]
@@ -30,6 +31,8 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
     everybody = {backend.name for backend in candidates} <= {name for name, _ in errors}
     if not errors or not (lanes or everybody):
         message = f"every circuit of route {route} is open"
+        if errors:
+            message = f"every backend of route {route} is limited, or its circuit open"
         if not plan.failover:
             message = f"the circuit of backend {plan.order[0].name} is open, and the call may not fail over"
         soonest = min((refusal.retry_after for refusal in refused), default=_SOON)
@@ -46,7 +49,7 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
 
 def _gated(refused: Sequence[Refused], failed: Collection[str]) -> list[tuple[str, BackendError]]:
     """Return the rate limits of those that were not asked for them, and have not *failed* in this call."""
-    waits = {each.backend: each.retry_after for each in refused if isinstance(each, RateGated)}
+    waits = {each.backend: each.retry_after for each in refused if isinstance(each, RateGated | AtLimit)}
     return [
         (backend, BackendError(Failure.RATE_LIMITED, retry_after=wait))
         for backend, wait in waits.items()

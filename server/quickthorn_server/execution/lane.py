@@ -26,6 +26,7 @@ from quickthorn_server.core.chunk import (
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage, cost_nano_usd
 from quickthorn_server.execution.deadlines import Limit, Patience
+from quickthorn_server.execution.limits import Leave
 from quickthorn_server.execution.permit import Permit
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class LaneRule:
 class Lane:
     """Reads one stream; what it has read waits in a bounded box until `take`.
 
-    *wake* is called whenever there is something new to see.  The permit is settled exactly once, however the task ends.
+    *wake* is called whenever there is something new to see.  The permit is settled exactly once, however the task ends,
+    and in that step the place is left.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Lane:
         *,
         bursts: AsyncGenerator[Burst, None],
         permit: Permit,
+        leave: Leave,
         rule: LaneRule,
         wake: Callable[[], None],
     ) -> None:
@@ -75,6 +78,7 @@ class Lane:
         self.waited = False  # for its reader: the times that follow are not the backend's
         self._rule = rule
         self._permit = permit
+        self._leave = leave
         self._settled = False
         self._wake = wake
         self._loop = asyncio.get_running_loop()
@@ -216,6 +220,7 @@ class Lane:
     def _settle(self, report: Callable[[], None]) -> None:
         if not self._settled:
             self._settled = True
+            self._leave(self.usage)
             report()
 
     async def _make_room(self) -> None:

@@ -24,3 +24,10 @@ class RateGated(Refused):
 
     def __init__(self, backend: str, retry_after: float) -> None:
         super().__init__(backend, retry_after, f"{backend} asked to wait")
+
+
+class AtLimit(Refused):
+    """The backend's configured limits leave no room."""
+
+    def __init__(self, backend: str, retry_after: float) -> None:
+        super().__init__(backend, retry_after, f"{backend} is at its limit")

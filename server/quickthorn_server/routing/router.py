@@ -116,6 +116,7 @@ def _notes(request: Request, order: list[Backend], knowledge: Knowledge) -> list
         for backend in order
         if (circuit := knowledge.circuits.get(backend.name, Circuit.CLOSED)) is not Circuit.CLOSED
     ]
+    notes.extend(f"{backend.name}: it is at its limit" for backend in order if backend.name in knowledge.limited)
     wishes = request.preferences
     idle = {
         "objective": wishes.objective in {Objective.LATENCY, Objective.QUALITY},
