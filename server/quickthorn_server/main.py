@@ -114,7 +114,7 @@ def _server(
     gate: Gate,
     reaper: Reaper,
 ) -> grpc.aio.Server:
-    loop = asyncio.get_running_loop()
+    loop, rule = asyncio.get_running_loop(), catalogue.server
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
     observer = Fanout((circuits, LogObserver(), *records))
     purses = Purses(catalogue.routes.values())
@@ -137,7 +137,8 @@ def _server(
             keeps_content=catalogue.records is not None and catalogue.records.content,
         )
     )
-    server = new_server(Edge(gate, Callers(catalogue.server.callers), wire_answer.failure, around=around_rpcs()))
+    edge = Edge(gate, Callers(rule.callers), wire_answer.failure, around=around_rpcs(), write_stall=rule.write_stall)
+    server = new_server(edge)
     # The RPCs that have no method yet are abstract to the type checker; the interceptor answers them UNIMPLEMENTED.
     routing = RoutingService(  # type: ignore[abstract]
         catalogue,

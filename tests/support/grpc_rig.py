@@ -58,10 +58,12 @@ async def serving(
     encode: Callable[[StringValue], bytes] = StringValue.SerializeToString,
     port: int = 0,
     around: Around | None = None,
+    write_stall: float = 30.0,
 ) -> AsyncIterator[Rig]:
     """Serve *unary* and *streams*, StringValue to StringValue, and the health service; stop at the end."""
     gate, health = Gate(max_in_flight), Health()
-    server = new_server(Edge(gate, Callers(callers), tell_failure, around=around), tuple(options))
+    edge = Edge(gate, Callers(callers), tell_failure, around=around, write_stall=write_stall)
+    server = new_server(edge, tuple(options))
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(f, StringValue.FromString, encode)
         for name, f in (unary or {}).items()

@@ -18,9 +18,9 @@ _START = 10.0  # seconds
 
 
 @asynccontextmanager
-async def served(config: str, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
-    """Serve *config* (on a free port, with a short drain) and yield its address."""
-    text = "server: {listen: 127.0.0.1:0, drain: {quiet: 10ms, grace: 1s}}\n" + dedent(config)
+async def served(config: str, env: Mapping[str, str] | None = None, *, server: str = "") -> AsyncIterator[str]:
+    """Serve *config* (on a free port, with a short drain, and more *server* keys) and yield its address."""
+    text = f"server: {{listen: 127.0.0.1:0, drain: {{quiet: 10ms, grace: 1s}}, {server}}}\n" + dedent(config)
     catalogue = parse(text, "test.yaml", env or {})
     ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(serve(catalogue, ready.set_result))

@@ -150,7 +150,11 @@ def test_the_defaults_that_descriptions_name_are_the_real_ones() -> None:
             "keep": f"{records.keep}",
             "content": f"{records.content}".lower(),
         },
-        "Server": {"listen": server.listen, "max_in_flight": f"{server.max_in_flight}"},
+        "Server": {
+            "listen": server.listen,
+            "max_in_flight": f"{server.max_in_flight}",
+            "write_stall": f"{server.write_stall:g}s",
+        },
     }
     for name, defaults in real.items():
         properties = SCHEMA["$defs"][name]["properties"]

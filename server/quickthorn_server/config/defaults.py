@@ -63,7 +63,7 @@ def budget_rule(route: Route) -> BudgetRule:
 
 def server_rule(server: Server) -> ServerRule:
     """Return the listener's rule, without its files and callers."""
-    given = {key: value for key, value in server.given().items() if key in {"listen", "max_in_flight"}}
+    given = {key: value for key, value in server.given().items() if key not in {"tls", "drain"}}
     return ServerRule(**given, **{f"drain_{key}": value for key, value in server.drain.given().items()})
 
 

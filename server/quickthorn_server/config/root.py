@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from quickthorn_server.config.backend import NO_KEYS, Backend
-from quickthorn_server.config.kinds import Duration, Size
+from quickthorn_server.config.kinds import Duration, PositiveDuration, Size
 from quickthorn_server.config.route import Route
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Listen, Name, Text, Variable
@@ -42,6 +42,8 @@ class Server(Strict):
     """Left out = plain text."""
     max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Calls at once, more are refused; default 1000."""
+    write_stall: PositiveDuration | None = None
+    """A stream whose client reads nothing for this long is ended, its provider first; default 30s."""
     drain: Drain = Drain()
     """What happens on SIGTERM."""
 

@@ -193,13 +193,14 @@ class ServerRule:
     """The listener.  Times in seconds.
 
     On SIGTERM the server keeps accepting until no call has arrived for *drain_quiet*, then refuses new ones and
-    gives running ones *drain_grace*.
+    gives running ones *drain_grace*.  A stream whose client reads nothing for *write_stall* is ended.
     """
 
     listen: str = "127.0.0.1:50051"
     tls: Tls | None = None
     callers: tuple[Caller, ...] = ()
     max_in_flight: int = 1000
+    write_stall: float = 30.0
     drain_quiet: float = 1.0
     drain_grace: float = 60.0
 

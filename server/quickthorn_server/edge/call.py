@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ MAX_REQUEST_ID = 128
 _CANCEL_LANDS = 1.0  # seconds; it takes milliseconds, and a handler that holds on longer would hold its upstream
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Trailers = tuple[tuple[str, str | bytes], ...]
 
 
 def is_request_id(text: str) -> bool:
@@ -78,6 +80,16 @@ async def write(context: Context, message: Any) -> None:
     except grpc.aio.InternalError:
         await asyncio.sleep(_CANCEL_LANDS)
         raise
+
+
+async def abort(context: Context, code: grpc.StatusCode, message: str, trailers: Trailers) -> None:
+    """End the RPC with a status; nothing may be sent after it.  Returns when the peer leaves before it has read it.
+
+    Behind unread messages this waits for as long as the peer stays; it must not be bounded, or the RPC never ends.
+    No cancel follows a status that could not be sent, unlike a failed `write`, and nobody is left to be told of it.
+    """
+    with suppress(grpc.aio.InternalError):
+        await context.abort(code, message, trailers)
 
 
 _current: ContextVar[Call] = ContextVar("quickthorn_call")

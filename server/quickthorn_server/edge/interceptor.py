@@ -22,9 +22,10 @@ from quickthorn_server.core.bug import sketch
 from quickthorn_server.core.catalogue import Caller
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
-from quickthorn_server.edge.call import Call, Context, chosen_request_id, enter_call
+from quickthorn_server.edge.call import Call, Context, abort, chosen_request_id, enter_call
 from quickthorn_server.edge.callers import Metadata
 from quickthorn_server.edge.gate import Gate
+from quickthorn_server.edge.stall import WriteWatch
 from quickthorn_server.edge.status import failure_status
 
 log = logging.getLogger(__name__)
@@ -45,17 +46,25 @@ class Edge(grpc.aio.ServerInterceptor):
 
     *authenticate* returns the caller that metadata name, or raises CallError.  *tell_failure* makes the RouteFailure
     of an error and a request identifier.  *around*, where given, puts something around the whole life of each RPC of a
-    method, such as a span.  Methods are coroutines, or async generators where the answer streams;
-    anything else, such as a generated method that nobody wrote yet, is answered UNIMPLEMENTED.
+    method, such as a span.  Methods are coroutines, or async generators where the answer streams; anything else, such
+    as a generated method that nobody wrote yet, is answered UNIMPLEMENTED.  A stream whose client reads nothing for
+    *write_stall* seconds is closed, and then ends as OVERLOADED.
     """
 
     def __init__(
-        self, gate: Gate, authenticate: Authenticate, tell_failure: TellFailure, *, around: Around | None = None
+        self,
+        gate: Gate,
+        authenticate: Authenticate,
+        tell_failure: TellFailure,
+        *,
+        around: Around | None = None,
+        write_stall: float = 30.0,
     ) -> None:
         self._gate = gate
         self._authenticate = authenticate
         self._tell_failure = tell_failure
         self._around = around
+        self._write_stall = write_stall
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -74,7 +83,7 @@ class Edge(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
-        answer = _answer(handler)
+        answer = _answer(handler, self._write_stall)
 
         async def run(request: bytes, context: Context) -> bytes | None:
             return await self._run(method, answer, request, context)
@@ -111,7 +120,7 @@ class Edge(grpc.aio.ServerInterceptor):
             status = failure_status(self._bug(bug, call), None)
         if status.headers_first:
             await call.send_headers(context)
-        await context.abort(status.code, status.message, status.trailing_metadata)
+        await abort(context, status.code, status.message, status.trailing_metadata)
 
     def _bug(self, bug: Exception, call: Call) -> CallError:
         log.error("bug method=%s request_id=%s at=%s", call.method, call.request_id, sketch(bug))
@@ -125,10 +134,10 @@ def _rpc_handler(run: Run, streaming: bool) -> Handler:
     return grpc.unary_unary_rpc_method_handler(run)
 
 
-def _answer(handler: Handler) -> Answer:
+def _answer(handler: Handler, write_stall: float) -> Answer:
     """Return what runs one RPC of *handler*'s method, from bytes to bytes."""
     if handler.unary_stream and inspect.isasyncgenfunction(handler.unary_stream):
-        return _streamed(handler, handler.unary_stream)
+        return _streamed(handler, handler.unary_stream, write_stall)
     if handler.unary_unary and inspect.iscoroutinefunction(handler.unary_unary):
         return _unary(handler, handler.unary_unary)
     return _unimplemented
@@ -145,13 +154,14 @@ def _unary(handler: Handler, method: Callable[..., Awaitable[Any]]) -> Answer:
     return answer
 
 
-def _streamed(handler: Handler, method: Callable[..., AsyncGenerator[Any, None]]) -> Answer:
+def _streamed(handler: Handler, method: Callable[..., AsyncGenerator[Any, None]], write_stall: float) -> Answer:
     encode = handler.response_serializer or _as_it_is
 
     async def answer(request: bytes, context: Context, call: Call) -> None:
-        async with aclosing(method(_decoded(handler, request), context)) as messages:
-            async for message in messages:
-                await call.send(context, encode(message))
+        with WriteWatch(write_stall) as watch:
+            async with aclosing(method(_decoded(handler, request), context)) as messages:
+                async for message in messages:
+                    await watch.send(call, context, encode(message))
         await call.send_headers(context)
 
     return answer

@@ -43,8 +43,9 @@ class Minute:
         self._spent: deque[Spent] = deque()  # oldest first
 
     def wait(self, amount: int, now: float) -> float:
-        """Return the seconds until there is room for *amount*, 0 = now.  More than the limit needs all of it,
-        for refused altogether it would wait for ever.
+        """Return the seconds until there is room for *amount*, 0 = now.
+
+        What exceeds the limit needs all of it: refused altogether it would wait for ever.
         """
         self._forget(now)
         excess = self._sum + amount - self._most
