@@ -134,6 +134,7 @@ def _server(
             observer=observer,
             reaper=reaper,
             random_=random_,
+            heartbeat=rule.heartbeat,
             keeps_content=catalogue.records is not None and catalogue.records.content,
         )
     )

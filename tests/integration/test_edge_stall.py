@@ -16,7 +16,7 @@ from quickthorn.v1.routing_service_pb2_grpc import RoutingStub
 from tests.integration.test_edge_cancel import Witness, tidy
 from tests.support.grpc_rig import echo, refusal, rest, serving, stream, unary, until
 from tests.support.served import ask, backends, served
-from tests.support.upstream import FOREVER, Exchange, upstream
+from tests.support.upstream import FOREVER, Exchange, says, upstream
 
 Context = grpc.aio.ServicerContext[StringValue, StringValue]
 
@@ -112,6 +112,24 @@ def test_a_slow_reader_is_not_a_stalled_one() -> None:
                 await call.read()
                 await asyncio.sleep(STALL / 5)
             assert (await rest(call))[-1].value == "last"
+
+    asyncio.run(main())
+
+
+def test_a_quiet_stream_says_that_it_goes_on() -> None:
+    """A model that thinks for longer than `server.heartbeat`: the heartbeat comes first, then the answer as ever."""
+
+    async def main() -> None:
+        async with upstream(says("hello", wait=1.3)) as model:
+            config = backends(a=model.base_url) + "\nroutes: [{name: default, backends: [a]}]"
+            async with (
+                served(config, server="heartbeat: 1s") as address,
+                grpc.aio.insecure_channel(address, options=UNREAD) as channel,
+            ):
+                call: Any = RoutingStub(channel).StreamComplete(ask())
+                kinds = [event.WhichOneof("event") for event in await rest(call)]
+                assert kinds[:3] == ["heartbeat", "started", "text"]
+                assert kinds[-1] == "finished"
 
     asyncio.run(main())
 

@@ -82,6 +82,7 @@ class Cast:
         timeouts: Timeouts | None = None,
         budget: BudgetRule | None = None,
         limits: Limits | None = None,
+        heartbeat: float | None = None,
         **scripts: Scripted,
     ) -> None:
         self.scripts = scripts
@@ -114,6 +115,7 @@ class Cast:
                 observer=self.told,
                 reaper=self.reaper,
                 random_=random.Random(1),
+                heartbeat=heartbeat,
             )
         )
 

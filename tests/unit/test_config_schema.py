@@ -153,6 +153,7 @@ def test_the_defaults_that_descriptions_name_are_the_real_ones() -> None:
         "Server": {
             "listen": server.listen,
             "max_in_flight": f"{server.max_in_flight}",
+            "heartbeat": f"{server.heartbeat:g}s",
             "write_stall": f"{server.write_stall:g}s",
         },
     }

@@ -31,6 +31,7 @@ def streamed(*, deadline: float | None = None, close_after: float = 0.0, **given
             rule=settings.pop("rule", None),
             budget=None,
             limits=None,
+            heartbeat=None,
             **scripts,
         )
         return await cast.streamed(cast.plan(**settings), deadline), cast
@@ -386,7 +387,9 @@ def completed(**given: Any) -> tuple[Any, Cast]:
     async def main() -> tuple[Any, Cast]:
         scripts = {key: Scripted(value) for key, value in given.items() if _is_script(value)}
         settings = {key: value for key, value in given.items() if key not in scripts}
-        cast = Cast(rule=None, timeouts=settings.pop("timeouts", None), budget=None, limits=None, **scripts)
+        cast = Cast(
+            rule=None, timeouts=settings.pop("timeouts", None), budget=None, limits=None, heartbeat=None, **scripts
+        )
         deadline = settings.pop("deadline", None)
         try:
             return await cast.completed(cast.plan(**settings), deadline), cast

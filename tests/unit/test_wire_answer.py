@@ -33,7 +33,7 @@ from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge import wire_answer, wire_content
 from quickthorn_server.edge.violations import Violations
-from quickthorn_server.execution.events import Begun, Finished
+from quickthorn_server.execution.events import Begun, Finished, Said
 from tests.support.full_request import FULL_PROMPT
 from tests.support.random_replies import random_reply
 from tests.support.stage import PROMPT, Player, Score, Stage
@@ -52,7 +52,7 @@ async def streamed(stage: Stage, plan: Plan) -> list[pb.CompletionEvent]:
                 written.append(wire_answer.started(event, call))
             elif isinstance(event, Finished):
                 written.append(wire_answer.finished(event))
-            else:
+            elif isinstance(event, Said):
                 written.extend(wire_answer.events(event.chunks))
     return written
 

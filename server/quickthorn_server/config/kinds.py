@@ -73,6 +73,13 @@ def _window(value: Any) -> float:
     return seconds
 
 
+def _heartbeat(value: Any) -> float:
+    seconds = _duration(value)
+    if seconds < 1:
+        refuse(f"{value} is too short to be called quiet", "write at least 1s")
+    return seconds
+
+
 def _share(value: Any) -> float:
     """Return a fraction, at most 1: 0.05 for `5%`."""
     share = _budget_share(value)
@@ -159,6 +166,9 @@ PositiveDuration = Annotated[float, BeforeValidator(_positive_duration), _ANY_TI
 """Seconds, more than 0."""
 
 WindowDuration = Annotated[float, BeforeValidator(_window), _ANY_TIME]
+"""Seconds, 1 or more."""
+
+HeartbeatDuration = Annotated[float, BeforeValidator(_heartbeat), _ANY_TIME]
 """Seconds, 1 or more."""
 
 _ANY_SHARE = WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$", "examples": ["5%"]})

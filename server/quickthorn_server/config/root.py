@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from quickthorn_server.config.backend import NO_KEYS, Backend
-from quickthorn_server.config.kinds import Duration, PositiveDuration, Size
+from quickthorn_server.config.kinds import Duration, HeartbeatDuration, PositiveDuration, Size
 from quickthorn_server.config.route import Route
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Listen, Name, Text, Variable
@@ -44,6 +44,8 @@ class Server(Strict):
     """Calls at once, more are refused; default 1000."""
     write_stall: PositiveDuration | None = None
     """A stream whose client reads nothing for this long is ended, its provider first; default 30s."""
+    heartbeat: HeartbeatDuration | None = None
+    """A stream that says nothing for this long says that it goes on; at least 1s, default 15s."""
     drain: Drain = Drain()
     """What happens on SIGTERM."""
 

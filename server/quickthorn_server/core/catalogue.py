@@ -193,7 +193,8 @@ class ServerRule:
     """The listener.  Times in seconds.
 
     On SIGTERM the server keeps accepting until no call has arrived for *drain_quiet*, then refuses new ones and
-    gives running ones *drain_grace*.  A stream whose client reads nothing for *write_stall* is ended.
+    gives running ones *drain_grace*.  A stream whose client reads nothing for *write_stall* is ended; one that
+    says nothing for *heartbeat* says that it goes on.
     """
 
     listen: str = "127.0.0.1:50051"
@@ -201,6 +202,7 @@ class ServerRule:
     callers: tuple[Caller, ...] = ()
     max_in_flight: int = 1000
     write_stall: float = 30.0
+    heartbeat: float = 15.0
     drain_quiet: float = 1.0
     drain_grace: float = 60.0
 

@@ -29,7 +29,7 @@ from quickthorn_server.core.request import Request
 from quickthorn_server.edge import wire_answer, wire_embed, wire_explain, wire_request
 from quickthorn_server.edge.call import Context, current_call
 from quickthorn_server.edge.deadline import budget
-from quickthorn_server.execution.events import Begun, Finished
+from quickthorn_server.execution.events import Begun, Finished, Quiet
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.routing.refusal import refusal
 from quickthorn_server.routing.router import plan
@@ -86,6 +86,8 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
                     yield wire_answer.started(event, call)
                 elif isinstance(event, Finished):
                     yield wire_answer.finished(event)
+                elif isinstance(event, Quiet):
+                    yield wire_answer.heartbeat()
                 else:
                     for said in wire_answer.events(event.chunks):
                         yield said

@@ -95,6 +95,11 @@ def events(chunks: Sequence[Chunk]) -> Iterator[events_pb2.CompletionEvent]:
             yield _event(chunk)
 
 
+def heartbeat() -> events_pb2.CompletionEvent:
+    """Write that the call goes on."""
+    return events_pb2.CompletionEvent(heartbeat=events_pb2.Heartbeat())
+
+
 def finished(end: Finished) -> events_pb2.CompletionEvent:
     """Write a stream's last event."""
     return events_pb2.CompletionEvent(

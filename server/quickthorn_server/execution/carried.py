@@ -41,7 +41,11 @@ from quickthorn_server.execution.schedule import Start
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What all calls share.  *keeps_content*: observers are told what was answered, too."""
+    """What all calls share.
+
+    *heartbeat*: seconds of quiet until a stream says that it goes on, None = never.  *keeps_content*: observers are told
+    what was answered, too.
+    """
 
     providers: Mapping[str, Provider]
     breakers: Breakers
@@ -51,6 +55,7 @@ class Estate:
     observer: Observer
     reaper: Reaper
     random_: random.Random
+    heartbeat: float | None = None
     keeps_content: bool = False
 
 
@@ -84,6 +89,7 @@ class Carried:
             random_=estate.random_,
             first_by=None if plan.max_first_token is None else call.arrived + plan.max_first_token,
             deadline=call.deadline,
+            heartbeat=None if unary else estate.heartbeat,
         )
 
     async def __aenter__(self) -> Self:
@@ -110,6 +116,11 @@ class Carried:
         """Count the whole answer that is about to be delivered."""
         self.delivered = sum(utf8_size(part.kind.text) for part in parts if type(part.kind) is Text)
         self._whole = parts
+
+    def sent(self) -> None:
+        """Say that an event has left."""
+        if self.race.pulse is not None:
+            self.race.pulse.sent()
 
     def finished(self, winner: Lane) -> Finished:
         """Return the clean end of the call, once *winner* has ended."""

@@ -12,7 +12,7 @@ from quickthorn_server.core.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The call has committed to one lane.  Once, first."""
+    """The call has committed to one lane.  Once, before anything but `Quiet`."""
 
     backend: Backend
     model: str
@@ -27,6 +27,11 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Quiet:
+    """Nothing has happened for a while, and the call goes on.  Anywhere, also before `Begun`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The clean end.  Once, last."""
 
@@ -36,4 +41,4 @@ class Finished:
     trace: Trace
 
 
-Event = Begun | Said | Finished
+Event = Begun | Said | Quiet | Finished

@@ -13,7 +13,9 @@ from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.execution.carried import Carried, Estate
-from quickthorn_server.execution.events import Begun, Event, Finished, Said
+from quickthorn_server.execution.events import Begun, Event, Finished, Quiet, Said
+
+_QUIET = Quiet()
 
 
 class Executor:
@@ -23,16 +25,21 @@ class Executor:
         self._estate = estate
 
     async def stream(self, plan: Plan, prompt: AnyPrompt, call: Call) -> AsyncGenerator[Event, None]:
-        """Yield `Begun`, `Said`..., `Finished`.  Raises CallError."""
+        """Yield `Begun`, `Said`..., `Finished`, and `Quiet` wherever nothing is said for long.  Raises CallError."""
         async with Carried(self._estate, plan, prompt, call, unary=False) as carried:
-            lane = await carried.race.winner()
+            while (lane := await carried.race.winner_or_quiet()) is None:
+                yield _QUIET
+                carried.sent()
             yield Begun(lane.backend, lane.opened.model or lane.backend.model, lane.cause)
+            carried.sent()
             while (chunks := await carried.race.more(lane)) is not None:
-                if type(chunks[-1]) is End:
+                if chunks and type(chunks[-1]) is End:
                     chunks.pop()
-                if chunks:
-                    carried.count(chunks)
-                    yield Said(chunks)
+                    if not chunks:
+                        continue
+                carried.count(chunks)
+                yield Said(chunks) if chunks else _QUIET
+                carried.sent()
             finished = carried.finished(lane)
         yield finished
 

@@ -27,6 +27,7 @@ from quickthorn_server.core.chunk import Chunk
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.execution.deadlines import TICK
 from quickthorn_server.execution.lane import Lane
+from quickthorn_server.execution.pulse import Pulse
 from quickthorn_server.execution.purses import RoutePurses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.schedule import Admit, Schedule, Start
@@ -63,6 +64,7 @@ class Race:
         random_: random.Random,
         first_by: float | None,
         deadline: float | None,
+        heartbeat: float | None = None,
     ) -> None:
         self.lanes: list[Lane] = []
         self._loop = asyncio.get_running_loop()
@@ -77,6 +79,8 @@ class Race:
         self._waiter: asyncio.Future[None] | None = None
         self._alarm = None if deadline is None else self._loop.call_at(deadline, self._wake)
 
+        self.pulse = None if heartbeat is None else Pulse(heartbeat, self._wake)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -85,6 +89,8 @@ class Race:
     ) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
+        if self.pulse is not None:
+            self.pulse.stop()
         for lane in self.lanes:
             if lane.end is None:  # a lane that said its last is left to close by itself, so its connection is reused
                 lane.stop(Outcome.ABANDONED)
@@ -97,6 +103,12 @@ class Race:
 
     async def winner(self) -> Lane:
         """Race on until a lane has spoken; raises NobodyLeft, OutOfTime."""
+        while (lane := await self.winner_or_quiet()) is None:
+            pass
+        return lane
+
+    async def winner_or_quiet(self) -> Lane | None:
+        """Do as `winner`, but return None when a heartbeat is due first."""
         while True:
             now = self._loop.time()
             lane = self._step(now)
@@ -104,10 +116,15 @@ class Race:
                 self._first_by = None
                 return lane
             self._check_time(now)
+            if self.pulse is not None and self.pulse.due:
+                return None
             await self._pause(self._next_instant())
 
     async def more(self, winner: Lane) -> list[Chunk] | None:
-        """Return what *winner* said since the last call, None after its end; raises BackendError, OutOfTime."""
+        """Return what *winner* said since the last call, None after its end; raises BackendError, OutOfTime.
+
+        An empty list: it has said nothing, and a heartbeat is due.
+        """
         while True:
             if winner.running:  # first: a reader slower than the winner would never find an empty box
                 self._check_time(self._loop.time())
@@ -118,6 +135,8 @@ class Race:
             if winner.error is not None:
                 winner.outcome = Outcome.BROKE
                 raise winner.error
+            if self.pulse is not None and self.pulse.due:
+                return []
             await self._pause(None)
 
     def _step(self, now: float) -> Lane | None:
