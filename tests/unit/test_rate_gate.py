@@ -12,6 +12,7 @@ from quickthorn_server.core.failures import BackendError, Failure, Reason
 from quickthorn_server.core.plan import Circuit, Forced
 from quickthorn_server.execution.rate_gate import RateGate, clamped
 from quickthorn_server.execution.refusal import CircuitOpen, RateGated, Refused
+from quickthorn_server.providers.openai_errors import retry_after
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import Cast, Played, fails, says
 from tests.support.circuit import Rig
@@ -36,6 +37,21 @@ def test_a_wait_is_clamped(named: float, taken: float, caplog: pytest.LogCapture
         gate.limited(named, 10.0)
     assert (clamped(named), gate.wait(10.0)) == (taken, taken)
     assert len(caplog.records) == (named != taken)
+
+
+@pytest.mark.parametrize(
+    ("header", "taken", "logged"),
+    [("31536000", 3600.0, 1), ("-5", 0.0, 1), ("1e999", 3600.0, 1), ("NaN", 0.0, 0), ("30", 30.0, 0)],
+)
+def test_a_senseless_header_is_clamped_and_logged_once(
+    header: str, taken: float, logged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the wire to the gate: a year, a negative wait, infinity; what is no number names no wait."""
+    gate = RateGate("a")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            gate.limited(retry_after("", header), 0.0)
+    assert (gate.wait(0.0), len(caplog.records)) == (taken, logged)
 
 
 def test_the_longest_wait_holds() -> None:

@@ -14,9 +14,6 @@ import orjson
 from quickthorn_server.core.failures import BackendError, Failure, of_status
 from quickthorn_server.providers.http import HttpReply
 
-MOST_RETRY_AFTER = 3600.0
-"""The longest wait, in seconds, that we believe."""
-
 _OK = 200
 
 _BY_WORD: dict[str, Failure] = {
@@ -125,7 +122,9 @@ def _failure(words: list[Any], message: str, http_status: int) -> Failure:
 
 
 def retry_after(milliseconds: str, seconds_or_date: str, now: Callable[[], float] = time.time) -> float | None:
-    """Return how many seconds to wait, within [0, MOST_RETRY_AFTER]; None where the provider names no wait.
+    """Return how many seconds to wait, whatever number the provider named; None where it names no wait.
+
+    Whoever keeps the wait bounds it, and logs that it had to.  A date that has passed means 0: clocks differ.
 
     `retry-after-ms` is finer and wins over `Retry-After` (RFC 9110, 10.2.3: seconds or an HTTP date).
     """
@@ -134,7 +133,7 @@ def retry_after(milliseconds: str, seconds_or_date: str, now: Callable[[], float
         wait = _number(seconds_or_date, 1.0)
     if wait is None:
         wait = _until(seconds_or_date, now)
-    return None if wait is None else min(max(wait, 0.0), MOST_RETRY_AFTER)
+    return wait
 
 
 def _number(text: str, per_second: float) -> float | None:
@@ -147,6 +146,6 @@ def _number(text: str, per_second: float) -> float | None:
 
 def _until(text: str, now: Callable[[], float]) -> float | None:
     try:
-        return parsedate_to_datetime(text).timestamp() - now()
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now())
     except (ValueError, OverflowError):
         return None
