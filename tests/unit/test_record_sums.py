@@ -29,6 +29,7 @@ from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
+from quickthorn_server.execution.limits import Limiters
 from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.providers.scripted import Scripted
@@ -66,7 +67,8 @@ def estate(dice: random.Random, told: Told, backends: list[Backend], rpc: Rpc) -
     scripts = {each.name: Scripted(*(reply(dice, rpc) for _ in range(3))) for each in backends}
     clock = asyncio.get_running_loop().time
     breakers = Breakers(backends, clock, told.circuit_changed)
-    return Estate(scripts, breakers, Purses([PLAN.route]), Latency([]), told, Reaper(), dice)
+    limiters = Limiters(backends, clock)
+    return Estate(scripts, breakers, limiters, Purses([PLAN.route]), Latency([]), told, Reaper(), dice)
 
 
 def planned(backends: list[Backend], delay: float | None) -> Plan:

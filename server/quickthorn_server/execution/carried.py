@@ -43,8 +43,8 @@ from quickthorn_server.execution.schedule import Start
 class Estate:
     """What all calls share.
 
-    *heartbeat*: seconds of quiet until a stream says that it goes on, None = never.  *keeps_content*: observers are told
-    what was answered, too.
+    *heartbeat*: seconds of quiet until a stream says that it goes on, None = never.  *keeps_content*: observers are
+    told what was answered, too.
     """
 
     providers: Mapping[str, Provider]
