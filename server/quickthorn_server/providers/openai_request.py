@@ -126,7 +126,10 @@ def _format(wanted: ResponseFormat | None) -> dict[str, Any]:
 def options(given: Mapping[str, str]) -> dict[str, orjson.Fragment]:
     """Return what the caller has this provider sent as it is.  Raises BackendError (INVALID)."""
     """Return the caller's own members of the request, each byte for byte.  Raises BackendError (INVALID)."""
+    text = given.get(NAME)
+    if not text:
+        return {}
     try:
-        return {name: orjson.Fragment(text) for name, text in members(given.get(NAME) or "{}").items()}
+        return {name: orjson.Fragment(text) for name, text in members(text).items()}
     except ValueError:
         raise BackendError(Failure.INVALID, "provider options are no JSON object") from None
