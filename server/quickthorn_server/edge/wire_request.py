@@ -5,6 +5,8 @@ Only form is judged here: whether anybody can answer is the router's to say.
 
 from __future__ import annotations
 
+from typing import Any
+
 from quickthorn.v1 import completion_pb2, directives_pb2, options_pb2
 from quickthorn_server.core.catalogue import REGIONS
 from quickthorn_server.core.prompt import Prompt, ReasoningEffort, ReasoningOptions, Sampling
@@ -27,6 +29,19 @@ _OBJECTIVES = {
     directives_pb2.OBJECTIVE_LATENCY: Objective.LATENCY,
     directives_pb2.OBJECTIVE_QUALITY: Objective.QUALITY,
 }
+# Values are frozen, so all requests share those of what they leave out.
+_NO_REQUIREMENTS, _NO_PREFERENCES, _NO_DIRECTIVES = Requirements(), Preferences(), Directives()
+_NO_SAMPLING, _NO_REASONING = Sampling(), ReasoningOptions()
+
+_MOST = 2**31
+_BOUNDS = {
+    "max_output_tokens": (1, _MOST, "must be 1 or more"),
+    "temperature": (0, 2, "must be between 0 and 2"),
+    "top_p": (1e-9, 1, "must be above 0 and at most 1"),
+    "top_k": (1, _MOST, "must be 1 or more"),
+    "frequency_penalty": (-2, 2, "must be between -2 and 2"),
+    "presence_penalty": (-2, 2, "must be between -2 and 2"),
+}
 
 
 def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request:
@@ -40,11 +55,11 @@ def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request
         route=given.route,
         requirements=wire_rules.requirements(given.requirements, violations)
         if given.HasField("requirements")
-        else Requirements(),
-        preferences=_preferences(given.preferences, violations) if given.HasField("preferences") else Preferences(),
+        else _NO_REQUIREMENTS,
+        preferences=_preferences(given.preferences, violations) if given.HasField("preferences") else _NO_PREFERENCES,
         directives=wire_rules.directives(given.directives, violations)
         if given.HasField("directives")
-        else Directives(),
+        else _NO_DIRECTIVES,
         labels=wire_rules.labels(given.labels, violations),
         request_id=wire_rules.identifier(given.request_id or request_id, violations),
     )
@@ -62,28 +77,21 @@ def _prompt(given: completion_pb2.CompletionRequest, violations: Violations) -> 
         if given.HasField("tool_choice")
         else None,
         response_format=wire_tools.response_format(given.response_format, violations),
-        sampling=_sampling(given.sampling, violations) if given.HasField("sampling") else Sampling(),
-        reasoning=_reasoning(given.reasoning, violations) if given.HasField("reasoning") else ReasoningOptions(),
+        sampling=_sampling(given.sampling, violations) if given.HasField("sampling") else _NO_SAMPLING,
+        reasoning=_reasoning(given.reasoning, violations) if given.HasField("reasoning") else _NO_REASONING,
         provider_options_json=wire_rules.provider_options(given.provider_options_json, violations),
     )
 
 
 def _sampling(given: options_pb2.Sampling, violations: Violations) -> Sampling:
-    def bounded(name: str, low: float, high: float, rule: str) -> None:
-        if given.HasField(name):
-            violations.check(low <= getattr(given, name) <= high, f"sampling.{name}", f"must be {rule}")
-
-    most = 2**31
-    bounded("max_output_tokens", 1, most, "1 or more")
-    bounded("temperature", 0, 2, "between 0 and 2")
-    bounded("top_p", 1e-9, 1, "above 0 and at most 1")
-    bounded("top_k", 1, most, "1 or more")
-    bounded("frequency_penalty", -2, 2, "between -2 and 2")
-    bounded("presence_penalty", -2, 2, "between -2 and 2")
-    for place, sequence in enumerate(given.stop):
+    said: dict[str, Any] = {descriptor.name: value for descriptor, value in given.ListFields()}
+    for name, (low, high, rule) in _BOUNDS.items():
+        if name in said and not low <= said[name] <= high:
+            violations.add(f"sampling.{name}", rule)
+    stop = tuple(said.pop("stop", ()))
+    for place, sequence in enumerate(stop):
         violations.check(bool(sequence), f"sampling.stop[{place}]", "must not be empty")
-    names = [descriptor.name for descriptor, _ in given.ListFields() if descriptor.name != "stop"]
-    return Sampling(stop=tuple(given.stop), **{name: getattr(given, name) for name in names})
+    return Sampling(stop=stop, **said)
 
 
 def _reasoning(given: options_pb2.ReasoningOptions, violations: Violations) -> ReasoningOptions:
