@@ -57,11 +57,12 @@ def cost_nano_usd(usage: Usage | None, price: Price | None) -> int | None:
     if not usage.units.keys() <= price.units.keys():
         return None
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
-    tokens = (
-        price.input * (usage.input_tokens - read - written)
-        + (price.input if price.cache_read is None else price.cache_read) * read
-        + (price.input if price.cache_write is None else price.cache_write) * written
-        + price.output * usage.output_tokens
-    )
-    units = sum((price.units[unit] * n for unit, n in usage.units.items()), Decimal(0))
-    return int((tokens * _NANO_PER_TOKEN + units * _NANO).to_integral_value(ROUND_HALF_EVEN))
+    tokens = price.input * (usage.input_tokens - read - written) + price.output * usage.output_tokens
+    if read:
+        tokens += (price.input if price.cache_read is None else price.cache_read) * read
+    if written:
+        tokens += (price.input if price.cache_write is None else price.cache_write) * written
+    nano = tokens * _NANO_PER_TOKEN
+    for unit, count in usage.units.items():
+        nano += price.units[unit] * count * _NANO
+    return int(nano.to_integral_value(ROUND_HALF_EVEN))

@@ -81,8 +81,10 @@ class Patience:
             self._timer = None
 
     def _due(self) -> tuple[float, Limit] | None:
-        limits = [(self._total_at, Limit.TOTAL), (self._silent_at, self._silence)]
-        return min(((at, limit) for at, limit in limits if at is not None), key=lambda due: due[0], default=None)
+        total, silent = self._total_at, self._silent_at
+        if silent is not None and (total is None or silent < total):
+            return silent, self._silence
+        return None if total is None else (total, Limit.TOTAL)
 
     def _arm(self) -> None:
         due = self._due()

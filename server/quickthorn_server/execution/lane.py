@@ -93,7 +93,7 @@ class Lane:
     @property
     def running(self) -> bool:
         """Whether the lane may still speak, or say more."""
-        return self.error is None and self.end is None and self.outcome in {None, Outcome.WON}
+        return self.error is None and self.end is None and (self.outcome is None or self.outcome is Outcome.WON)
 
     @property
     def first_content(self) -> float | None:
@@ -109,7 +109,7 @@ class Lane:
 
     def stop(self, outcome: Outcome) -> None:
         """Give the attempt up for a reason that is not its own, and its place at the circuit; returns at once."""
-        if self.error is not None or self.outcome not in {None, Outcome.WON}:
+        if self.error is not None or not (self.outcome is None or self.outcome is Outcome.WON):
             return
         self.outcome = outcome
         if self.end is None:

@@ -147,7 +147,10 @@ class Race:
         self._hear_failures(now)
         self._replace(now)
         self._hedge(now)
-        if not any(lane.running for lane in self.lanes) and self._schedule.due() is None:
+        for lane in self.lanes:
+            if lane.running:
+                return None
+        if self._schedule.due() is None:
             raise NobodyLeft
         return None
 
