@@ -8,8 +8,9 @@ import io
 import ipaddress
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, ClassVar, Self
 from urllib.request import getproxies, proxy_bypass
@@ -173,21 +174,16 @@ class HttpClient:
     ) -> None:
         await self.close()
 
-    @asynccontextmanager
-    async def open(
+    def open(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, connect_timeout: float
-    ) -> AsyncIterator[HttpReply]:
+    ) -> AbstractAsyncContextManager[HttpReply]:
         """Send a request and give its reply as soon as the headers are here.
 
         Leaving the block, or cancelling the task inside it or while it waits, closes the connection at once unless the
         body was read to its end.  *connect_timeout* in seconds covers name resolution, TCP and TLS.
         Raises BackendError: CONNECT when nobody is there, LOST when the connection breaks, PROTOCOL for garbage.
         """
-        response = await self._send(method, url, headers, body, connect_timeout)
-        try:
-            yield HttpReply(response)
-        finally:
-            response.close()
+        return _Opened(self._send(method, url, headers, body, connect_timeout))
 
     async def close(self) -> None:
         """Close every pooled connection."""
@@ -199,7 +195,7 @@ class HttpClient:
     ) -> aiohttp.ClientResponse:
         try:
             target, proxy = self._target(url)
-            timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout)
+            timeout = _timeout(connect_timeout)
             while True:
                 data = body if len(body) <= _AT_ONCE else io.BytesIO(body)
                 try:
@@ -232,6 +228,30 @@ class HttpClient:
             proxy = None if _direct(parsed.host or "") else self._proxies.get(parsed.scheme)
             self._targets[url] = parsed, URL(proxy) if proxy else None
         return self._targets[url]
+
+
+class _Opened:
+    """A request on its way, then its reply: the context manager of `HttpClient.open`, which costs no generator."""
+
+    __slots__ = ("_response", "_sending")
+
+    def __init__(self, sending: Coroutine[Any, Any, aiohttp.ClientResponse]) -> None:
+        self._sending = sending
+
+    async def __aenter__(self) -> HttpReply:
+        self._response = await self._sending
+        return HttpReply(self._response)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._response.close()
+
+
+@lru_cache(maxsize=64)
+def _timeout(connect: float) -> aiohttp.ClientTimeout:
+    """Return the limits of a request; connects are nearly always given what is configured."""
+    return aiohttp.ClientTimeout(total=None, connect=connect)
 
 
 def _look_at(closed: asyncio.Future[None]) -> None:
