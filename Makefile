@@ -6,6 +6,8 @@ MAKEFLAGS += --warn-undefined-variables --no-print-directory
 
 # Python 3.11 or later; for instance `make test PYTHON=python3.13`.
 PYTHON ?= python3
+# How long `make bench` takes: full or short.
+BENCH ?= full
 BIN := .venv/bin
 CODE := server clients/python/quickthorn tests examples bench tools
 
@@ -59,6 +61,10 @@ generated: develop
 .PHONY: readme
 readme: develop
 	@$(BIN)/python -m tools.readme --check
+
+.PHONY: bench
+bench: develop ## Measure CPU and latency beside two floors, 4 minutes; BENCH=short for one
+	@$(BIN)/python -m bench.run $(BENCH)
 
 .PHONY: lowest
 lowest: python ## Run the tests on the oldest dependencies that are supported

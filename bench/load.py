@@ -50,8 +50,8 @@ class Target:
         self.name = name
         self.pid = pid
         self._channel = grpc.aio.insecure_channel(address)
-        self._unary = self._channel.unary_unary("/quickthorn.v1.Routing/Complete")
-        self._stream = self._channel.unary_stream("/quickthorn.v1.Routing/StreamComplete")
+        self._unary: Any = self._channel.unary_unary("/quickthorn.v1.Routing/Complete")
+        self._stream: Any = self._channel.unary_stream("/quickthorn.v1.Routing/StreamComplete")
 
     async def close(self) -> None:
         """Close the channel."""

@@ -37,7 +37,8 @@ class Proxy(RoutingServicer):
             async with self._session.post(self._url(request), data=body(request, stream=False)) as reply:
                 answer = orjson.loads(await reply.read())
             return completion(answer["id"], answer["choices"][0]["message"]["content"], answer["usage"])
-        texts, used = [], {}
+        texts: list[str] = []
+        used: dict[str, int] = {}
         async with self._session.post(self._url(request), data=body(request, stream=True)) as reply:
             async for data in reply.content.iter_any():
                 for payload in payloads(data):
@@ -109,7 +110,7 @@ async def main(root: str) -> None:
     async with aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=headers
     ) as session:
-        await serve(Proxy(root, session))
+        await serve(Proxy(root, session))  # type: ignore[abstract] # the other RPCs are not asked for
 
 
 if __name__ == "__main__":

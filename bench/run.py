@@ -1,4 +1,4 @@
-"""The bench: CPU and latency of the server beside two floors of the same run; the last thing printed is one JSON object.
+"""The bench: CPU and latency of the server beside two floors of the same run, printed as one JSON object at the end.
 
 Server, upstream, echo and pass-through are processes of their own, and this one is the load.  It imports nothing of the
 server.  Usage: run.py [full|short]
@@ -6,7 +6,6 @@ server.  Usage: run.py [full|short]
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import platform
@@ -225,12 +224,12 @@ async def main(form: Form) -> None:
     with tempfile.TemporaryDirectory() as folder:
         config, messages = Path(folder, "bench.yaml"), Path(folder, "messages")
         port = int(programs["upstream"].words[1])
-        config.write_text(configuration(port))
+        config.write_text(configuration(port))  # noqa: ASYNC240 - nothing else runs yet
         try:
             serve = ("-m", "quickthorn_server", "serve", "--config", str(config))
             programs["ours"] = Program(*serve, core=tested)
             ours = Target("ours", programs["ours"].words[3], programs["ours"].pid)
-            messages.write_text(await recorded(ours))
+            messages.write_text(await recorded(ours))  # noqa: ASYNC240 - the same
             programs["echo"] = Program("-m", "bench.echo", str(messages), core=tested)
             programs["proxy"] = Program("-m", "bench.proxy", f"http://127.0.0.1:{port}", core=tested)
             targets = {name: Target(name, programs[name].words[1], programs[name].pid) for name in ("echo", "proxy")}

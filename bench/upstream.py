@@ -56,14 +56,16 @@ def chunk(data: bytes) -> bytes:
 
 def whole() -> bytes:
     """Return a whole answer, head and body."""
-    message = {"role": "assistant", "content": WORD * TOKENS, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": WORD * TOKENS, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     body = json.dumps({**COMMON, "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-request-id: req_1\r\nContent-Length: %d\r\n\r\n"
     return head % len(body) + body
 
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-request-id: req_1\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-request-id: req_1\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 FIRST = HEAD + chunk(delta({"role": "assistant", "content": ""}))
 LAST = chunk(delta({}, "stop") + event([], USAGE) + b"data: [DONE]\n\n") + b"0\r\n\r\n"
 WHOLE = whole()
