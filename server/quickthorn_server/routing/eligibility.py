@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.content import OpaqueState
 from quickthorn_server.core.plan import Drop, Verdict
@@ -13,17 +15,37 @@ from quickthorn_server.routing.needs import Needs
 _IMPLIED = {"json_object": "json_schema"}
 
 
-def judge(backend: Backend, needs: Needs, directives: Directives) -> Verdict:
-    """Return whether *backend* may answer; the first reason against it counts."""
-    return (
-        _directed(backend, directives)
-        or _capable(backend, needs)
-        or _placed(backend, needs)
-        or _reads(backend, needs)
-        or _roomy(backend, needs)
-        or _affordable(backend, needs)
-        or Verdict(backend)
-    )
+Rule = Callable[[Backend, Needs], Verdict | None]
+
+
+def judged_by(needs: Needs, directives: Directives) -> Callable[[Backend], Verdict]:
+    """Return the judge of one request, who says whether a backend may answer; the first reason against it counts.
+
+    Rules that can object to nobody, because the request says nothing of their matter, are left out once for all.
+    """
+    rules = tuple(_rules(needs, directives))
+
+    def judge(backend: Backend) -> Verdict:
+        for rule in rules:
+            verdict = rule(backend, needs)
+            if verdict is not None:
+                return verdict
+        return Verdict(backend)
+
+    return judge
+
+
+def _rules(needs: Needs, directives: Directives) -> Iterator[Rule]:
+    if directives.backend or directives.allow_backends or directives.deny_backends:
+        yield lambda backend, _: _directed(backend, directives)
+    yield _capable
+    if needs.regions or needs.data_policies:
+        yield _placed
+    if needs.providers or needs.states:
+        yield _reads
+    yield _roomy
+    if needs.max_cost_nano_usd is not None:
+        yield _affordable
 
 
 def _directed(backend: Backend, directives: Directives) -> Verdict | None:

@@ -28,9 +28,11 @@ def preferred(backends: list[Backend], preferences: Preferences, needs: Needs) -
 
     A stable sort, so the route's order breaks ties.
     """
+    by_cost = preferences.objective is Objective.COST
+    if not (by_cost or preferences.backends or preferences.regions):
+        return backends
     names = _places(preferences.backends)
     regions = _places(preferences.regions)
-    by_cost = preferences.objective is Objective.COST
 
     def wish(backend: Backend) -> tuple[int, int, float]:
         nearest = min((regions[region] for region in backend.regions & regions.keys()), default=len(regions))

@@ -7,7 +7,7 @@ from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.plan import Circuit, Drop, Hedging, Knowledge, Plan, Verdict
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.request import Objective, Priority, Request
-from quickthorn_server.routing.eligibility import judge
+from quickthorn_server.routing.eligibility import judged_by
 from quickthorn_server.routing.needs import Needs, needs, provider_executed
 from quickthorn_server.routing.ordering import ordered, preferred
 
@@ -45,6 +45,7 @@ def _candidates(
     request: Request, catalogue: Catalogue, route: Route, need: Needs, turn: int
 ) -> tuple[list[Verdict], list[Backend]]:
     weighted = route.strategy is Strategy.WEIGHTED
+    judge = judged_by(need, request.directives)
     verdicts: list[Verdict] = []
     kept: list[Entry] = []
     for entry in route.entries:
@@ -52,11 +53,12 @@ def _candidates(
         if weighted and entry.weight == 0:
             verdict = Verdict(backend, Drop.WEIGHT_ZERO, "its weight is 0")
         else:
-            verdict = judge(backend, need, request.directives)
+            verdict = judge(backend)
         verdicts.append(verdict)
         if verdict.drop is None:
             kept.append(entry)
-    order = [catalogue.backends[entry.backend] for entry in ordered(kept, route.strategy, turn)]
+    backends = catalogue.backends
+    order = [backends[entry.backend] for entry in ordered(kept, route.strategy, turn)]
     order = preferred(order, request.preferences, need)
     if request.directives.same_model and order:
         verdicts, order = _same_model(verdicts, order)
@@ -111,15 +113,16 @@ def _whole(request: Request, route: Route, order: list[Backend]) -> bool:
 
 
 def _notes(request: Request, order: list[Backend], knowledge: Knowledge) -> list[str]:
-    notes = [
-        f"{backend.name}: its circuit is {circuit.value}"
-        for backend in order
-        if (circuit := knowledge.circuits.get(backend.name, Circuit.CLOSED)) is not Circuit.CLOSED
-    ]
-    notes.extend(f"{backend.name}: it is at its limit" for backend in order if backend.name in knowledge.limited)
+    circuits, notes = knowledge.circuits, []
+    for backend in order if circuits else ():
+        circuit = circuits.get(backend.name, Circuit.CLOSED)
+        if circuit is not Circuit.CLOSED:
+            notes.append(f"{backend.name}: its circuit is {circuit.value}")
+    if knowledge.limited:
+        notes.extend(f"{backend.name}: it is at its limit" for backend in order if backend.name in knowledge.limited)
     wishes = request.preferences
     idle = {
-        "objective": wishes.objective in {Objective.LATENCY, Objective.QUALITY},
+        "objective": wishes.objective is Objective.LATENCY or wishes.objective is Objective.QUALITY,
         "target_cost_nano_usd": wishes.target_cost_nano_usd is not None,
         "target_first_token": wishes.target_first_token is not None,
     }
