@@ -19,7 +19,7 @@ from quickthorn_server.edge.port import ListenError
 from quickthorn_server.main import Serving
 from quickthorn_server.main import serve as run
 from quickthorn_server.providers.local_model import LocalModelMissing, PullFailed
-from quickthorn_server.telemetry.log import FORMAT
+from quickthorn_server.telemetry.log import FORMAT, lighten
 
 
 @click.command()
@@ -46,6 +46,7 @@ def serve(file: Path | None, listen: str | None, records: str | None, log_level:
     quickthorn serve
     quickthorn serve --config quickthorn.yaml
     """  # noqa: D301 - click reads \b as: do not wrap
+    lighten()
     logging.basicConfig(level=log_level.upper(), format=FORMAT, stream=sys.stderr)
     catalogue, source = catalogue_of(file)
     if listen:

@@ -23,7 +23,6 @@ from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
 from quickthorn_server.core.sizes import utf8_size
-from quickthorn_server.core.usage import cost_nano_usd
 from quickthorn_server.execution import ending
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.events import Finished
@@ -126,8 +125,9 @@ class Carried:
         """Return the clean end of the call, once *winner* has ended."""
         if winner.end is None:
             raise ValueError("the winner has not ended")
-        cost = cost_nano_usd(winner.usage, winner.backend.price)
-        self._finished = Finished(winner.end, winner.usage, cost, self._trace())
+        trace = self._trace()
+        served = trace.attempts[self.race.lanes.index(winner)]
+        self._finished = Finished(winner.end, winner.usage, served.cost_nano_usd, trace)
         return self._finished
 
     def _admit(self, backend: Backend) -> Permit | None:

@@ -13,6 +13,12 @@ log = logging.getLogger("quickthorn")
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
+def lighten() -> None:
+    """Have the standard library's log leave out what FORMAT does not show: threads, processes, lines of source."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001 - its documented way to say so ("Optimization", Logging HOWTO)
+
+
 class LogObserver:
     """Writes circuits and calls to the log."""
 
