@@ -124,7 +124,6 @@ def _format(wanted: ResponseFormat | None) -> dict[str, Any]:
 
 
 def options(given: Mapping[str, str]) -> dict[str, orjson.Fragment]:
-    """Return what the caller has this provider sent as it is.  Raises BackendError (INVALID)."""
     """Return the caller's own members of the request, each byte for byte.  Raises BackendError (INVALID)."""
     text = given.get(NAME)
     if not text:
