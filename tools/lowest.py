@@ -11,7 +11,7 @@ from tools.environment import ROOT, Environment, made
 CLIENT = Environment(".venv-lowest/client", ("requirements/lowest-client.txt",))
 SERVER = Environment(".venv-lowest/server", ("requirements/lowest-server.txt",))
 CLIENT_TESTS = ("tests/unit/test_contract.py", "tests/unit/test_fold.py", "tests/unit/test_client_*.py")
-SERVER_TESTS = ("tests/unit", "tests/integration")
+SERVER_TESTS = ("tests/unit", "tests/property", "tests/issues", "tests/integration")
 
 OLD = "ignore:Type google:DeprecationWarning"  # protobuf 4's own types, on Python 3.12 and later
 

@@ -1,4 +1,4 @@
-"""Ten thousand seeded schedules of a cancel: too long for the unit tests, and as exact."""
+"""Ten thousand seeded schedules of a cancel: every step of many random casts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from tests.unit.test_cancel import cancelled_everywhere, random_scenario
+from tests.property.test_cancel import cancelled_everywhere, random_scenario
 
 ENOUGH = 10_000
 
