@@ -234,6 +234,7 @@ def test_a_deadline_against_a_silent_upstream(method: str) -> None:
             assert reason(error) == "DEADLINE"
             assert len(details(error, RouteFailure).attempts) == 1
             await up.until_closed()
+            assert up.open == 0
 
     run(main())
 
@@ -259,6 +260,7 @@ def test_a_cancel_reaches_the_provider(method: str, script: Script) -> None:
                 await asyncio.sleep(0.01)
             call.cancel()
             await up.until_closed()
+            assert up.open == 0
 
     run(main())
 
