@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message as ProtoMessage
 
 from quickthorn.v1 import content_pb2 as pb
 from quickthorn_server.core.content import (
@@ -48,6 +49,24 @@ def duration(value: float) -> Duration:
     """Return *value* seconds as a Duration, to the nanosecond."""
     whole, rest = divmod(round(value * 1_000_000_000), 1_000_000_000)
     return Duration(seconds=whole, nanos=rest)
+
+
+def positive_seconds(given: ProtoMessage, name: str, field: str, violations: Violations) -> float | None:
+    """Read the duration *name* of what stands in *field*: more than 0, None where it is left out."""
+    if not given.HasField(name):
+        return None
+    value = seconds(getattr(given, name))
+    violations.check(value > 0, f"{field}.{name}", "must be more than 0")
+    return value
+
+
+def natural(given: ProtoMessage, name: str, field: str, violations: Violations) -> int | None:
+    """Read the number *name* of what stands in *field*: 0 or more, None where it is left out."""
+    if not given.HasField(name):
+        return None
+    value: int = getattr(given, name)
+    violations.check(value >= 0, f"{field}.{name}", "must be 0 or more")
+    return value
 
 
 def is_json_object(text: str) -> bool:
@@ -114,9 +133,7 @@ def _part(part: pb.Part, field: str, violations: Violations) -> Part:
 
 def cache_hint(hint: pb.CacheHint, field: str, violations: Violations) -> CacheHint:
     """Read a cache hint."""
-    ttl = seconds(hint.ttl) if hint.HasField("ttl") else None
-    violations.check(ttl is None or ttl > 0, f"{field}.ttl", "must be more than 0")
-    return CacheHint(ttl)
+    return CacheHint(positive_seconds(hint, "ttl", field, violations))
 
 
 def provider_block(block: pb.ProviderBlock, field: str, violations: Violations) -> ProviderBlock:

@@ -95,18 +95,15 @@ def _sampling(given: options_pb2.Sampling, violations: Violations) -> Sampling:
 
 
 def _reasoning(given: options_pb2.ReasoningOptions, violations: Violations) -> ReasoningOptions:
-    budget = given.budget_tokens if given.HasField("budget_tokens") else None
-    violations.check(budget is None or budget >= 0, "reasoning.budget_tokens", "must be 0 or more")
+    budget = wire_content.natural(given, "budget_tokens", "reasoning", violations)
     violations.check(given.effort in _EFFORTS, "reasoning.effort", "is not a known effort")
     return ReasoningOptions(effort=_EFFORTS.get(given.effort), budget_tokens=budget, show=given.show)
 
 
 def _preferences(given: directives_pb2.Preferences, violations: Violations) -> Preferences:
     violations.check(given.objective in _OBJECTIVES, "preferences.objective", "is not a known objective")
-    cost = given.target_cost_nano_usd if given.HasField("target_cost_nano_usd") else None
-    violations.check(cost is None or cost >= 0, "preferences.target_cost_nano_usd", "must be 0 or more")
-    first = wire_content.seconds(given.target_first_token) if given.HasField("target_first_token") else None
-    violations.check(first is None or first > 0, "preferences.target_first_token", "must be more than 0")
+    cost = wire_content.natural(given, "target_cost_nano_usd", "preferences", violations)
+    first = wire_content.positive_seconds(given, "target_first_token", "preferences", violations)
     wire_rules.words(given.regions, REGIONS, "preferences.regions", violations)
     return Preferences(
         objective=_OBJECTIVES.get(given.objective),

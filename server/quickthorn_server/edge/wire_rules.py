@@ -29,10 +29,8 @@ _CONSISTENCIES = {
 
 def requirements(given: directives_pb2.Requirements, violations: Violations) -> Requirements:
     """Read what must hold; words come from closed lists."""
-    cost = given.max_cost_nano_usd if given.HasField("max_cost_nano_usd") else None
-    violations.check(cost is None or cost >= 0, "requirements.max_cost_nano_usd", "must be 0 or more")
-    first = wire_content.seconds(given.max_first_token) if given.HasField("max_first_token") else None
-    violations.check(first is None or first > 0, "requirements.max_first_token", "must be more than 0")
+    cost = wire_content.natural(given, "max_cost_nano_usd", "requirements", violations)
+    first = wire_content.positive_seconds(given, "max_first_token", "requirements", violations)
     return Requirements(
         capabilities=words(given.capabilities, CAPABILITIES, "requirements.capabilities", violations),
         regions=words(given.regions, REGIONS, "requirements.regions", violations),
