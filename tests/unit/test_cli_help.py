@@ -29,3 +29,15 @@ def test_examples_keep_their_lines(path: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(main, [*path, "--help"]).output
     assert shown.startswith("Usage:")
     assert "\\b" not in shown
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    """The list is written down apart, so that it can be shown without importing the commands."""
+    context = click.Context(main)
+    listed = CliRunner().invoke(main, ["--help"], terminal_width=200).output
+    told = {line.split()[0]: " ".join(line.split()[1:]) for line in listed.partition("Commands:")[2].splitlines()[1:]}
+    assert list(told) == main.list_commands(context)
+    for name, summary in told.items():
+        command = main.get_command(context, name)
+        assert command is not None
+        assert (command.help or "").startswith(summary.removesuffix("."))

@@ -22,7 +22,7 @@ _COMMANDS = {
     "chat": "Talk with a model on a running server.",
     "explain": "Show what a running server would do with a request, and why.",
     "local": "Look after the embedded model.",
-    "completion": "Print what makes a shell complete this command.",
+    "completion": "Print what makes SHELL complete this command.",
 }
 
 
