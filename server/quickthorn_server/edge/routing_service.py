@@ -29,7 +29,7 @@ from quickthorn_server.core.request import Request
 from quickthorn_server.edge import wire_answer, wire_embed, wire_explain, wire_request
 from quickthorn_server.edge.call import Context, current_call
 from quickthorn_server.edge.deadline import budget
-from quickthorn_server.execution.events import Begun, Finished, Quiet
+from quickthorn_server.execution.events import Begun, Finished, Said
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.routing.refusal import refusal
 from quickthorn_server.routing.router import plan
@@ -81,16 +81,16 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         planned, call = self._planned(asked, request, Rpc.STREAM, context)
         async with aclosing(self._executor.stream(planned, asked.prompt, call)) as happening:
             async for event in happening:
-                if isinstance(event, Begun):
+                if isinstance(event, Said):
+                    for said in wire_answer.events(event.chunks):
+                        yield said
+                elif isinstance(event, Begun):
                     context.set_trailing_metadata(((_SERVED_BY, event.backend.name),))
                     yield wire_answer.started(event, call)
                 elif isinstance(event, Finished):
                     yield wire_answer.finished(event)
-                elif isinstance(event, Quiet):
-                    yield wire_answer.heartbeat()
                 else:
-                    for said in wire_answer.events(event.chunks):
-                        yield said
+                    yield wire_answer.heartbeat()
 
     async def Embed(  # noqa: N802 - gRPC's name
         self, request: embedding_pb2.EmbedRequest, context: Context

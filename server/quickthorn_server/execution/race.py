@@ -78,7 +78,6 @@ class Race:
         self._hedge_at: float | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._alarm = None if deadline is None else self._loop.call_at(deadline, self._wake)
-
         self.pulse = None if heartbeat is None else Pulse(heartbeat, self._wake)
 
     async def __aenter__(self) -> Self:
