@@ -23,7 +23,8 @@ from quickthorn_server.core.provider import Ask
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.providers.http import HttpClient
-from quickthorn_server.providers.openai import OpenAi
+from quickthorn_server.providers.http_provider import HttpProvider
+from quickthorn_server.providers.openai import OpenAiFormat
 from tests.support.loops import LOOPS, Run
 from tests.support.upstream import (
     FOREVER,
@@ -49,22 +50,26 @@ RECORDED = Path(__file__).parents[3] / "shared/data/providers"
 
 
 @asynccontextmanager
-async def asking(script: Script, **backend: Any) -> AsyncIterator[tuple[OpenAi, Upstream]]:
+async def asking(script: Script, **backend: Any) -> AsyncIterator[tuple[HttpProvider, Upstream]]:
     """Give a provider and the upstream it asks."""
     async with upstream(script) as server, HttpClient() as http:
         yield (
-            OpenAi(Backend("b", "openai", "m", "m", base_url=server.base_url, api_key=Secret(KEY), **backend), http),
+            HttpProvider(OpenAiFormat(_backend(server.base_url, **backend)), http),
             server,
         )
 
 
-async def bursts(provider: OpenAi, *, whole: bool = False) -> list[list[Chunk]]:
+def _backend(base_url: str, **more: Any) -> Backend:
+    return Backend("b", "openai", "m", "m", base_url=base_url, api_key=Secret(KEY), **more)
+
+
+async def bursts(provider: HttpProvider, *, whole: bool = False) -> list[list[Chunk]]:
     """Return the bursts of one answer."""
     async with aclosing(provider.stream(Ask(PROMPT, "req-1", 1.0, whole))) as stream:
         return [list(burst) async for burst in stream]
 
 
-async def answer(provider: OpenAi, *, whole: bool = False) -> list[Chunk]:
+async def answer(provider: HttpProvider, *, whole: bool = False) -> list[Chunk]:
     """Return the chunks of one answer."""
     return [chunk for burst in await bursts(provider, whole=whole) for chunk in burst]
 
@@ -283,7 +288,7 @@ def test_what_was_said_before_the_break_is_passed_on() -> None:
 
     heard: list[Chunk] = []
 
-    async def hear(provider: OpenAi) -> None:
+    async def hear(provider: HttpProvider) -> None:
         async with aclosing(provider.stream(Ask(PROMPT, "", 1.0))) as stream:
             async for burst in stream:
                 heard.extend(burst)
@@ -340,7 +345,7 @@ def test_many_answers_at_once_do_not_mix() -> None:
         await exchange.event(finish_event())
         await exchange.finish()
 
-    async def one(provider: OpenAi, number: int) -> None:
+    async def one(provider: HttpProvider, number: int) -> None:
         fold = Fold()
         async with aclosing(provider.stream(Ask(PROMPT, f"call-{number}", 5.0))) as stream:
             async for burst in stream:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from quickthorn_server.core.failures import Failure
-from quickthorn_server.providers.openai_errors import of_payload, retry_after
+from quickthorn_server.providers.openai_errors import of_payload
+from quickthorn_server.providers.retry_after import retry_after
 
 
 def error(**fields: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from quickthorn_server.core.completion import Fold
 from quickthorn_server.core.content import Part, Reasoning, Refusal, Text, ToolCall
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage
-from quickthorn_server.providers.openai import EventReading
+from quickthorn_server.providers.event_stream import EventReading
 from quickthorn_server.providers.openai_reply import Answer
 from quickthorn_server.providers.openai_usage import usage
 

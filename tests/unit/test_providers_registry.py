@@ -9,8 +9,8 @@ import pytest
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.provider import Provider
 from quickthorn_server.providers.http import HttpClient
+from quickthorn_server.providers.http_provider import HttpProvider
 from quickthorn_server.providers.local import Local
-from quickthorn_server.providers.openai import OpenAi
 from quickthorn_server.providers.registry import Providers, check_options
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.virtual import run_virtual
@@ -29,7 +29,7 @@ def test_every_word_makes_its_provider() -> None:
             assert len(providers) == 3
             return {name: type(provider) for name, provider in providers.items()}
 
-    assert run_virtual(main()) == {"openai": OpenAi, "scripted": Scripted, "local": Local}
+    assert run_virtual(main()) == {"openai": HttpProvider, "scripted": Scripted, "local": Local}
 
 
 @pytest.mark.parametrize(

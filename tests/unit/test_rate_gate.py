@@ -12,7 +12,7 @@ from quickthorn_server.core.failures import BackendError, Failure, Reason
 from quickthorn_server.core.plan import Circuit, Forced
 from quickthorn_server.execution.rate_gate import RateGate, clamped
 from quickthorn_server.execution.refusal import CircuitOpen, RateGated, Refused
-from quickthorn_server.providers.openai_errors import retry_after
+from quickthorn_server.providers.retry_after import retry_after
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import Cast, Played, fails, says
 from tests.support.circuit import Rig

@@ -12,9 +12,10 @@ from quickthorn_server.core.chunk import Burst
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.provider import Ask
 from quickthorn_server.providers.http import HttpClient
+from quickthorn_server.providers.http_provider import HttpProvider
 from quickthorn_server.providers.local_model import locate
 from quickthorn_server.providers.local_process import Address, LocalProcess
-from quickthorn_server.providers.openai import OpenAi
+from quickthorn_server.providers.openai import OpenAiFormat
 
 CONTEXT, PARALLEL = 4096, 2
 """What a backend that says nothing gets: tokens per call, and calls at once."""
@@ -29,7 +30,7 @@ class Local:
         self._backend = backend
         self._http = http
         self._process: LocalProcess | None = None
-        self._asked: tuple[Address, OpenAi] | None = None
+        self._asked: tuple[Address, HttpProvider] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -64,14 +65,14 @@ class Local:
         if self._process is not None:
             await self._process.close()
 
-    async def _server(self) -> OpenAi:
+    async def _server(self) -> HttpProvider:
         """Return the provider for the process that runs now: each one has its own port and key."""
         if self._process is None:
             raise BackendError(Failure.CONNECT, "the local model is not started")
         address = await self._process.address()
         if self._asked is None or self._asked[0] is not address:
             backend = replace(self._backend, base_url=address.url, path="", api_key=address.key)
-            self._asked = address, OpenAi(backend, self._http)
+            self._asked = address, HttpProvider(OpenAiFormat(backend), self._http)
         return self._asked[1]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,6 +21,7 @@ from quickthorn_server.core.content import (
     ToolResult,
 )
 from quickthorn_server.core.failures import BackendError, Failure
+from quickthorn_server.providers.media import base64, uri
 
 NAME = "openai"
 
@@ -115,7 +115,7 @@ def _item(part: Part) -> Any:
 def _image(media: Media) -> dict[str, Any]:
     if media.provider_file_id:
         return _file({"file_id": media.provider_file_id})
-    image = {"url": _uri(media)}
+    image = {"url": uri(media)}
     if media.detail:
         image["detail"] = media.detail
     return {"type": "image_url", "image_url": image}
@@ -124,19 +124,19 @@ def _image(media: Media) -> dict[str, Any]:
 def _document(media: Media) -> dict[str, Any]:
     if media.provider_file_id:
         return _file({"file_id": media.provider_file_id})
-    return _file({"filename": media.filename or "document", "file_data": _uri(media)})
+    return _file({"filename": media.filename or "document", "file_data": uri(media)})
 
 
 def _audio(media: Media) -> dict[str, Any]:
     if media.data is None:
         raise _cannot("audio by address")
     form = media.media_type.rpartition("/")[2].removeprefix("x-")
-    sound = {"data": _base64(media.data), "format": {"mpeg": "mp3", "wave": "wav"}.get(form, form)}
+    sound = {"data": base64(media.data), "format": {"mpeg": "mp3", "wave": "wav"}.get(form, form)}
     return {"type": "input_audio", "input_audio": sound}
 
 
 def _video(media: Media) -> dict[str, Any]:
-    return {"type": "video_url", "video_url": {"url": _uri(media)}}
+    return {"type": "video_url", "video_url": {"url": uri(media)}}
 
 
 def _file(file: dict[str, str]) -> dict[str, Any]:
@@ -149,17 +149,6 @@ _MEDIA: dict[MediaKind, Callable[[Media], dict[str, Any]]] = {
     MediaKind.AUDIO: _audio,
     MediaKind.VIDEO: _video,
 }
-
-
-def _uri(media: Media) -> str:
-    """Return the address, or the bytes as a data URI (RFC 2397)."""
-    if media.data is None:
-        return media.uri
-    return f"data:{media.media_type or 'application/octet-stream'};base64,{_base64(media.data)}"
-
-
-def _base64(data: bytes) -> str:
-    return b64encode(data).decode("ascii")
 
 
 def _cannot(what: str) -> BackendError:

@@ -10,7 +10,9 @@ from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.embedding import EmbedInput, EmbedPrompt, TokenIds, Vector
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage
-from quickthorn_server.providers.openai_request import options
+from quickthorn_server.providers.http_provider import Embedded
+from quickthorn_server.providers.json_text import options
+from quickthorn_server.providers.openai_content import NAME
 
 PATH = "/embeddings"
 
@@ -25,11 +27,11 @@ def body(backend: Backend, prompt: EmbedPrompt) -> bytes:
     fields |= {name: value for name, value in backend.params.items() if value is not None}
     if prompt.dimensions is not None:
         fields["dimensions"] = prompt.dimensions
-    fields |= options(prompt.provider_options_json)
+    fields |= options(prompt.provider_options_json, NAME)
     return orjson.dumps(fields)
 
 
-def answer(reply: bytes, count: int) -> tuple[tuple[Vector, ...], Usage | None, str]:
+def answer(reply: bytes, count: int) -> Embedded:
     """Return the vectors of *count* inputs, the usage and the model.  Raises BackendError (PROTOCOL)."""
     try:
         read = orjson.loads(reply)
@@ -41,7 +43,7 @@ def answer(reply: bytes, count: int) -> tuple[tuple[Vector, ...], Usage | None, 
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
         raise BackendError(Failure.PROTOCOL, "the reply holds no vector for each input") from None
     known = isinstance(tokens, int) and tokens >= 0
-    return vectors, Usage(input_tokens=tokens, output_tokens=0) if known else None, model
+    return Embedded(vectors, Usage(input_tokens=tokens, output_tokens=0) if known else None, model)
 
 
 def _inputs(inputs: tuple[EmbedInput, ...]) -> list[str] | list[list[int]]:

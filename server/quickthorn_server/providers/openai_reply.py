@@ -22,6 +22,7 @@ from quickthorn_server.core.content import Part, Refusal
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.providers.openai_errors import of_payload
 from quickthorn_server.providers.openai_usage import usage
+from quickthorn_server.providers.sse import Event
 
 _REASONS: dict[str, FinishReason] = {
     "stop": FinishReason.STOP,
@@ -40,6 +41,7 @@ _BREAKDOWNS: dict[str, Failure] = {
 }
 """Finish reasons that are failures."""
 
+_DONE = b"[DONE]"
 _NOTHING: dict[str, Any] = {}
 
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
@@ -66,6 +68,7 @@ class Answer:
     """
 
     def __init__(self, opened: Opened) -> None:
+        self.done = False
         self._opened = opened
         self._chunks: list[Chunk] = []
         self._pieces: list[str] = []
@@ -84,9 +87,12 @@ class Answer:
         chunks, self._chunks = self._chunks, []
         return chunks
 
-    def event(self, data: bytes) -> None:
+    def event(self, event: Event) -> None:
         """Take in one event of a stream.  Raises BackendError: what the event says, or PROTOCOL for garbage."""
-        self._take(data, "delta")
+        if event.data == _DONE:
+            self.done = True
+        else:
+            self._take(event.data, "delta")
 
     def whole(self, data: bytes) -> None:
         """Take in a whole answer.  Raises BackendError like `event`."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from quickthorn_server.core.catalogue import Backend
-from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.prompt import (
     FunctionTool,
     JsonObjectFormat,
@@ -21,7 +19,7 @@ from quickthorn_server.core.prompt import (
     Tool,
     ToolChoice,
 )
-from quickthorn_server.providers.json_text import members
+from quickthorn_server.providers.json_text import options
 from quickthorn_server.providers.openai_content import NAME, messages, verbatim
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
@@ -56,7 +54,7 @@ class RequestForm:
         if prompt.reasoning.effort is not None:
             fields["reasoning_effort"] = _EFFORT[prompt.reasoning.effort]
         fields = {name: value for name, value in fields.items() if value is not None}
-        fields |= options(prompt.provider_options_json)
+        fields |= options(prompt.provider_options_json, NAME)
         return orjson.dumps(fields)
 
 
@@ -121,14 +119,3 @@ def _format(wanted: ResponseFormat | None) -> dict[str, Any]:
             return {"response_format": {"type": "json_schema", "json_schema": described}}
         case _:
             return {}
-
-
-def options(given: Mapping[str, str]) -> dict[str, orjson.Fragment]:
-    """Return the caller's own members of the request, each byte for byte.  Raises BackendError (INVALID)."""
-    text = given.get(NAME)
-    if not text:
-        return {}
-    try:
-        return {name: orjson.Fragment(text) for name, text in members(text).items()}
-    except ValueError:
-        raise BackendError(Failure.INVALID, "provider options are no JSON object") from None

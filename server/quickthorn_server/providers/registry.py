@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.provider import Provider
 from quickthorn_server.providers.http import HttpClient
+from quickthorn_server.providers.http_provider import HttpProvider
 from quickthorn_server.providers.local import Local
-from quickthorn_server.providers.openai import OpenAi
+from quickthorn_server.providers.openai import OpenAiFormat
 from quickthorn_server.providers.script import validate_script
 from quickthorn_server.providers.scripted import Scripted
 
 _MAKERS: dict[str, Callable[[Backend, HttpClient], Provider]] = {
-    "openai": OpenAi,
+    "openai": lambda backend, http: HttpProvider(OpenAiFormat(backend), http),
     "scripted": lambda backend, _: Scripted.of(backend),
     "local": Local,
 }

@@ -1,0 +1,180 @@
+"""One exchange over HTTP, the same for every wire format: send what it writes, yield what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from quickthorn_server.core.chunk import Burst, Chunk, End, FinishReason, Opened, UsageReport, Vectors
+from quickthorn_server.core.embedding import EmbedPrompt, Vector
+from quickthorn_server.core.failures import BackendError, Failure
+from quickthorn_server.core.prompt import Prompt
+from quickthorn_server.core.provider import Ask
+from quickthorn_server.core.usage import Usage
+from quickthorn_server.providers.http import HttpClient, HttpReply
+from quickthorn_server.providers.usage import together
+
+_OK = 200
+
+Header = Callable[[str], str]
+"""A reply's header by name, whatever its case; "" = it is not there."""
+
+
+class Outgoing(NamedTuple):
+    """A request ready to be sent: POST *body* to *url*."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Reading(Protocol):
+    """Bytes of a streamed answer into bursts.  Pure: whoever reads the bytes drives it."""
+
+    done: bool
+    """Whether the answer is complete: what follows is of no interest."""
+
+    def take(self, data: bytes) -> Burst:
+        """Return the chunks in *data*, b"" = the end of the stream.
+
+        What came before a failure in the same read still counts: the failure is kept for `check`.
+        """
+        ...
+
+    def check(self) -> None:
+        """Raise the BackendError that the last `take` met, if any."""
+        ...
+
+
+class WireFormat(Protocol):
+    """How one backend is written to and what it answers means.  Pure: no network, no clock."""
+
+    stream_types: frozenset[str]
+    """Content types of a streamed answer."""
+
+    def request(self, prompt: Prompt, *, whole: bool) -> Outgoing:
+        """Return the request for *prompt*.  Raises BackendError (UNSUPPORTED, INVALID)."""
+        ...
+
+    def opened(self, header: Header) -> Opened:
+        """Return what the head of an answer tells."""
+        ...
+
+    def reading(self, opened: Opened) -> Reading:
+        """Return what reads a streamed answer."""
+        ...
+
+    def whole(self, body: bytes, opened: Opened) -> Burst:
+        """Return the chunks of an answer that came in one piece.  Raises BackendError."""
+        ...
+
+    def failure(self, status: int, header: Header, body: bytes) -> BackendError:
+        """Return the error that a reply with a failing *status* is; *body* may be cut, or empty."""
+        ...
+
+    def batches(self, prompt: EmbedPrompt) -> Sequence[Batch]:
+        """Return the requests that together embed *prompt*.  Raises BackendError (UNSUPPORTED, INVALID)."""
+        ...
+
+    def embedded(self, body: bytes, batch: Batch) -> Embedded:
+        """Return what the answer to *batch* holds.  Raises BackendError (PROTOCOL)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One request for the vectors of *count* inputs, in their order."""
+
+    outgoing: Outgoing
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The answer to one batch: a vector per input; *model* as the answer names it, "" = it does not."""
+
+    vectors: tuple[Vector, ...]
+    usage: Usage | None = None
+    model: str = ""
+
+
+class HttpProvider:
+    """One backend that is asked over HTTP."""
+
+    def __init__(self, wire: WireFormat, http: HttpClient) -> None:
+        self._wire = wire
+        self._http = http
+
+    async def stream(self, ask: Ask) -> AsyncGenerator[Burst, None]:
+        """Yield the answer's bursts, one per network read.
+
+        `Opened` comes when the head is read, and once more, with the model that answers, when the body names it.
+        Raises BackendError; see `Provider.stream`.
+        """
+        if isinstance(ask.prompt, EmbedPrompt):
+            yield await self._vectors(ask.prompt, ask)
+            return
+        sent = self._wire.request(ask.prompt, whole=ask.whole)
+        async with self._http.open(
+            "POST", sent.url, _tagged(sent.headers, ask), sent.body, ask.connect_timeout
+        ) as reply:
+            if reply.status != _OK:
+                raise self._wire.failure(reply.status, reply.header, await reply.error_body())
+            opened = self._wire.opened(reply.header)
+            if not _streams(reply, self._wire.stream_types, whole=ask.whole):
+                yield _headed(self._wire.whole(await reply.whole(), opened), opened)
+                return
+            yield [opened]
+            reading = self._wire.reading(opened)
+            while not reading.done:
+                if burst := reading.take(await reply.read()):
+                    yield burst
+                reading.check()
+            await reply.drain()
+
+    async def _vectors(self, prompt: EmbedPrompt, ask: Ask) -> Burst:
+        """Ask for one batch after the other: the lane's time limit bounds them all."""
+        vectors: list[Vector] = []
+        used: list[Usage | None] = []
+        opened, model = Opened(), ""
+        for batch in self._wire.batches(prompt):
+            sent = batch.outgoing
+            async with self._http.open(
+                "POST", sent.url, _tagged(sent.headers, ask), sent.body, ask.connect_timeout
+            ) as reply:
+                if reply.status != _OK:
+                    raise self._wire.failure(reply.status, reply.header, await reply.error_body())
+                opened = self._wire.opened(reply.header)
+                answer = self._wire.embedded(await reply.whole(), batch)
+            vectors += answer.vectors
+            used.append(answer.usage)
+            model = answer.model or model
+        opened = Opened(model or opened.model, opened.provider_request_id, opened.http_status)
+        usage = together(used)
+        reports: list[Chunk] = [] if usage is None else [UsageReport(usage)]
+        return [opened, Vectors(tuple(vectors)), *reports, End(FinishReason.STOP)]
+
+    async def close(self) -> None:
+        """Do nothing: the connections are the client's."""
+
+
+def _tagged(headers: Mapping[str, str], ask: Ask) -> Mapping[str, str]:
+    """Add the request's identifier, for the provider's own log."""
+    return {**headers, "X-Client-Request-Id": ask.request_id} if ask.request_id else headers
+
+
+def _streams(reply: HttpReply, stream_types: frozenset[str], *, whole: bool) -> bool:
+    """Say whether the reply is a stream, whatever was asked.  Raises BackendError (PROTOCOL) for a web page."""
+    kind = reply.header("content-type").partition(";")[0].strip().lower()
+    if not kind:
+        return not whole
+    if kind in stream_types:
+        return True
+    if kind == "application/json" or kind.endswith("+json"):
+        return False
+    raise BackendError(Failure.PROTOCOL, "the reply's content type is neither JSON nor that of a stream")
+
+
+def _headed(burst: Burst, opened: Opened) -> Burst:
+    return burst if burst and isinstance(burst[0], Opened) else [opened, *burst]
