@@ -26,6 +26,7 @@ _CHANGED: dict[str, Any] = {
     "Sampling.presence_penalty": 0.5,
     "ToolChoice.name": "web_search",
     "ToolChoice.mode": 2,
+    "Directives.may_drop": lambda slot: slot.append("stop"),
     "Directives.on_break": 0,
     "Directives.priority": 1,
     "Directives.consistency": 1,

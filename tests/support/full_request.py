@@ -22,6 +22,7 @@ from quickthorn_server.core.content import (
     ToolCall,
     ToolResult,
 )
+from quickthorn_server.core.features import Feature
 from quickthorn_server.core.prompt import (
     FunctionTool,
     JsonObjectFormat,
@@ -96,6 +97,7 @@ def full_request() -> pb.CompletionRequest:
             "consistency": pb.Consistency.CONSISTENCY_SAME_MODEL,
             "task": "t",
             "complexity": "c",
+            "may_drop": ["seed", "top_k"],
         },
         provider_options_json={"openai": '{"b": 1, "a": 40.0}'},
         labels={"team": "green"},
@@ -196,6 +198,7 @@ FULL = Request(
         failover=False,
         same_model=True,
         priority=Priority.CRITICAL,
+        may_drop=frozenset({Feature.SEED, Feature.TOP_K}),
     ),
     labels={"team": "green"},
     request_id="mine-1",
