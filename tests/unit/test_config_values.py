@@ -24,6 +24,7 @@ from quickthorn_server.core.catalogue import (
     Timeouts,
     Upstream,
 )
+from quickthorn_server.core.known import COMPATIBLE
 from quickthorn_server.core.usage import Price
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
@@ -106,6 +107,7 @@ def test_every_key_arrives() -> None:
         timeouts=Timeouts(0.25, 2.0, 1.5, 60.0),
         breaker=BreakerRule(2, 10.0, 3, 4, 30.0, 20, 0.07, 1.5, 0.625),
         limits=Limits(200, 5000, 2_000_000),
+        carries=COMPATIBLE,
     )
     (route,) = catalogue.routes.values()
     assert route.entries == (Entry("fast"), Entry("steady", 2, 1))

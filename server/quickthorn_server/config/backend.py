@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -20,16 +20,9 @@ from quickthorn_server.config.words import (
     Variable,
 )
 from quickthorn_server.core.catalogue import CAPABILITIES, DATA_POLICIES, REGIONS
+from quickthorn_server.core.known import KNOWN
 
-PROVIDERS = frozenset({"openai", "scripted", "local"})
-_LATER_PROVIDERS = frozenset(
-    {"azure", "anthropic", "gemini", "vertex", "bedrock", "cohere", "mistral", "ollama", "quickthorn"}
-)
-
-KEYLESS = frozenset({"scripted", "local"})
-"""The providers that are asked without a key."""
-
-Provider = Annotated[str, OneOf("provider", PROVIDERS, _LATER_PROVIDERS)]
+Provider = Annotated[str, OneOf("provider", frozenset(KNOWN), frozenset({"quickthorn"}))]
 Capability = Annotated[str, OneOf("capability", CAPABILITIES)]
 Region = Annotated[str, OneOf("region", REGIONS)]
 DataPolicy = Annotated[str, OneOf("data policy", DATA_POLICIES)]
@@ -112,7 +105,7 @@ class Backend(Strict):
     model_id: Text | None = None
     """Backends with the same model_id are interchangeable; default: `model`."""
     base_url: BaseUrl | None = None
-    """Where the provider listens; default https://api.openai.com/v1."""
+    """Where the provider listens; default: where the provider of that name does, if there is one such place."""
     path: UrlPath | None = None
     """What follows base_url, for deployments that need another path; default: the provider's own."""
     headers: Headers = Field(default_factory=dict)
@@ -148,6 +141,16 @@ class Backend(Strict):
     api_key: Annotated[Any, NO_KEYS] = None
     """Never written here: see api_key_env and api_key_file."""
 
+    api: Literal["chat", "responses"] | None = None
+    """Of OpenAI-shaped providers: which of the two ways to ask; default chat, or as `path` says."""
+    api_version: Text | None = None
+    """Of providers `azure` and `anthropic`: the dated version of their interface."""
+    project: Text | None = None
+    """Of provider `vertex`: the project that pays."""
+    location: Text | None = None
+    """Of provider `vertex`: where to compute, `europe-west4` or `global`; default global."""
+    aws_region: Text | None = None
+    """Of provider `bedrock`: where to compute, `eu-central-1`; default: as the environment says."""
     script: Annotated[list[JsonObject], Field(min_length=1)] | None = None
     """Of provider `scripted`: the steps it plays, one mapping each."""
     model_path: Text | None = None

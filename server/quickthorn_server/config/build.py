@@ -17,6 +17,7 @@ from quickthorn_server.config.references import References
 from quickthorn_server.config.root import Caller, Records, Tls
 from quickthorn_server.config.route import Hedge, Route
 from quickthorn_server.core import catalogue
+from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price
 
@@ -86,6 +87,7 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         breaker=defaults.breaker_rule(backend),
         limits=defaults.limits_rule(backend),
         embedding_space=defaults.embedding_space(backend),
+        carries=defaults.carries(backend),
         options=MappingProxyType(_options(backend, references)),
     )
 
@@ -100,7 +102,7 @@ def _price(backend: Backend) -> Price | None:
 def _options(backend: Backend, references: References) -> dict[str, Any]:
     """Return the provider's own settings, as far as they are given."""
     options: dict[str, Any] = {
-        key: value for key, value in backend.given().items() if key in {"script", "parallel", "threads"}
+        key: value for key, value in backend.given().items() if key in KNOWN[backend.provider].settings
     }
     if backend.provider == "local":
         options["context"] = defaults.context(backend)

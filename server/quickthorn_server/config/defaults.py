@@ -16,8 +16,9 @@ from quickthorn_server.core.catalogue import (
     ServerRule,
     Timeouts,
 )
+from quickthorn_server.core.features import Feature
+from quickthorn_server.core.known import COMPATIBLE, KNOWN
 
-OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_MODEL = "smollm2-135m-instruct"
 LOCAL_CONTEXT = 4096
 
@@ -74,7 +75,7 @@ def record_rule(records: Records, file: str) -> RecordRule:
 
 def base_url(backend: Backend) -> str:
     """Return where the provider listens, "" where nothing does."""
-    return backend.base_url or (OPENAI_URL if backend.provider == "openai" else "")
+    return backend.base_url or KNOWN[backend.provider].base_url
 
 
 def model(backend: Backend) -> str:
@@ -114,6 +115,16 @@ def context_window(backend: Backend) -> int | None:
     if backend.provider == "local" and backend.context_window is None:
         return context(backend)
     return backend.context_window
+
+
+def carries(backend: Backend) -> frozenset[Feature]:
+    """Return what its wire format has a field for.
+
+    Behind a foreign address "openai" means any compatible server, and those know more fields than OpenAI does.
+    """
+    known = KNOWN[backend.provider]
+    foreign = backend.provider == "openai" and base_url(backend) != known.base_url
+    return COMPATIBLE if foreign else known.carries
 
 
 def _file_stem(path: str) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quickthorn_server.config.backend import KEYLESS, Backend
+from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.errors import Finding, Location, looks_like_key, printable
 from quickthorn_server.config.form import Parts
 from quickthorn_server.config.root import Caller, Tls
+from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.secret import Secret
 
 _LONGEST_KEY = 64 * 1024
@@ -59,7 +60,7 @@ def follow(parts: Parts, references: References) -> Found:
 
 def _owners(parts: Parts) -> Iterator[tuple[Location, Backend | Caller]]:
     for index, backend in parts.backends.items():
-        if backend.provider not in KEYLESS:
+        if KNOWN[backend.provider].remote:
             yield ("backends", index), backend
     for index, caller in parts.callers.items():
         yield ("callers", index), caller

@@ -6,18 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from quickthorn_server.config.backend import Backend
-from quickthorn_server.config.defaults import LOCAL_MODEL, OPENAI_URL, embedding_space, retry_rule, timeouts_rule
-from quickthorn_server.config.errors import Finding, Location, is_key
+from quickthorn_server.config.backend_rules import BACKEND_RULES
+from quickthorn_server.config.defaults import embedding_space, retry_rule
+from quickthorn_server.config.errors import Finding, Location
 from quickthorn_server.config.form import Parts
 from quickthorn_server.config.root import Caller
 from quickthorn_server.config.route import Hedge, Route
 from quickthorn_server.config.words import nearest
-
-_WIRE_KEYS = frozenset({"base_url", "path", "headers", "api_key_env", "api_key_file"})
-_LOCAL_KEYS = frozenset({"model_path", "context", "parallel", "threads"})
-_KEYS_OF = {"openai": _WIRE_KEYS, "scripted": frozenset({"script"}), "local": _LOCAL_KEYS}
-_FOUR_FIFTHS = 0.8
-_KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
 
 
 def contradictions(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
@@ -26,7 +21,7 @@ def contradictions(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
     for section in ("callers", "backends", "routes"):
         yield from _twice(section, _names(root, section))
     for index, backend in parts.backends.items():
-        yield from _within(("backends", index), backend, _BACKEND_RULES)
+        yield from _within(("backends", index), backend, (_both_keys, *BACKEND_RULES))
     for index, route in parts.routes.items():
         yield from _within(("routes", index), route, _ROUTE_RULES)
         yield from _unknown_backends(("routes", index), route, backends) if backends else ()
@@ -65,67 +60,9 @@ def _twice(section: str, names: Mapping[int, str]) -> Iterator[Finding]:
         first.setdefault(name, index)
 
 
-def _foreign_keys(backend: Backend) -> Iterator[Finding]:
-    for provider, keys in _KEYS_OF.items():
-        for key in sorted(keys & backend.model_fields_set) if provider != backend.provider else ():
-            message = f'"{key}" means nothing to provider "{backend.provider}"'
-            yield Finding((key,), message, "remove it", at_key=True)
-
-
 def _both_keys(part: Backend | Caller) -> Iterator[Finding]:
     if part.api_key_env is not None and part.api_key_file is not None:
         yield Finding(("api_key_file",), "api_key_env is given too", "keep one of the two", at_key=True)
-
-
-def _no_key(backend: Backend) -> Iterator[Finding]:
-    missing = backend.api_key_env is None and backend.api_key_file is None
-    if backend.provider == "openai" and missing and backend.base_url in {None, OPENAI_URL}:
-        yield Finding((), f"{OPENAI_URL} needs a key", "write api_key_env: OPENAI_API_KEY, or api_key_file: its path")
-
-
-def _keys_in_headers(backend: Backend) -> Iterator[Finding]:
-    for name, text in backend.headers.items():
-        if name.lower() in _KEY_HEADERS or is_key(text):
-            yield Finding(("headers", name), "a header here must not carry a key", "use api_key_env", at_key=True)
-
-
-def _model(backend: Backend) -> Iterator[Finding]:
-    if backend.provider == "openai" and backend.model is None:
-        yield Finding((), 'the key "model" is missing', "write the model's name at the provider: model: gpt-5-mini")
-    if backend.provider == "local" and backend.model not in {None, LOCAL_MODEL} and backend.model_path is None:
-        hint = f"write {LOCAL_MODEL}, or give its GGUF file as model_path"
-        yield Finding(("model",), "the local provider does not have this model", hint)
-
-
-def _narrow_context(backend: Backend) -> Iterator[Finding]:
-    window, context = backend.context_window, backend.context
-    if backend.provider == "local" and window is not None and context is not None and window > context:
-        yield Finding(
-            ("context_window",), f"context gives each call {context} tokens only", "raise context, or remove it"
-        )
-
-
-def _no_script(backend: Backend) -> Iterator[Finding]:
-    if backend.provider == "scripted" and backend.script is None:
-        yield Finding((), 'provider "scripted" has nothing to say', "write its steps under script:")
-
-
-def _short_total(backend: Backend) -> Iterator[Finding]:
-    rule, given = timeouts_rule(backend), backend.timeouts.model_fields_set
-    if rule.total < rule.first_token:
-        limit = f"first_token ({rule.first_token:g}s{'' if 'first_token' in given else ' by default'})"
-        total = f"total ({rule.total:g}s{'' if 'total' in given else ' by default'})"
-        yield Finding(("timeouts", "total"), f"{total} ends before {limit}", "write both, total the longer")
-
-
-def _late_slowness(backend: Backend) -> Iterator[Finding]:
-    slow, limit = backend.breaker.slow_first_token, timeouts_rule(backend).first_token
-    if slow is not None and slow > limit:
-        by_default = "" if "first_token" in backend.timeouts.model_fields_set else " by default"
-        message = f"no call gets that far: timeouts.first_token ends it after {limit:g}s{by_default}"
-        yield Finding(
-            ("breaker", "slow_first_token"), message, f"write {_FOUR_FIFTHS * limit:g}s, or at most {limit:g}s"
-        )
 
 
 def _repeated_backends(route: Route) -> Iterator[Finding]:
@@ -194,19 +131,6 @@ def _mixed_spaces(start: Location, route: Route, backends: Iterable[Backend]) ->
         first = first or (entry.backend, space)
 
 
-def _fewer_tokens_than_requests(backend: Backend) -> Iterator[Finding]:
-    limits = backend.limits
-    if limits.rpm is not None and limits.tpm is not None and limits.tpm < limits.rpm:
-        message = f"no request is smaller than a token, so the {limits.rpm} of rpm are never reached"
-        yield Finding(("limits", "tpm"), message, "write the tokens of a minute, not of a request")
-
-
-def _space_without_embeddings(backend: Backend) -> Iterator[Finding]:
-    if backend.embedding_space is not None and not embedding_space(backend):
-        hint = "add embeddings to its capabilities, or remove the key"
-        yield Finding(("embedding_space",), "the backend does not embed", hint, at_key=True)
-
-
 def _no_caller_key(caller: Caller) -> Iterator[Finding]:
     if caller.api_key_env is None and caller.api_key_file is None:
         yield Finding((), "a caller is known by its key", "write api_key_env: its variable, or api_key_file: its path")
@@ -235,19 +159,6 @@ def _nobody_may_call(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]
             yield Finding(("routes", index, "name"), f'no caller may use the route "{name}"', hint)
 
 
-_BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
-    _foreign_keys,
-    _both_keys,
-    _no_key,
-    _keys_in_headers,
-    _model,
-    _narrow_context,
-    _no_script,
-    _short_total,
-    _late_slowness,
-    _fewer_tokens_than_requests,
-    _space_without_embeddings,
-)
 _ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     _repeated_backends,
     _no_weight,

@@ -49,13 +49,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Who served and why.  *served_by* indexes *attempts*, None = nobody did."""
+    """Who served and why.  *served_by* indexes *attempts*, None = nobody did; *degraded*: what was left out for it."""
 
     attempts: tuple[Attempt, ...]
     served_by: int | None
     no_hedge: str
     hedge_delay: float | None
     config_version: str
+    degraded: str = ""
 
     @property
     def spent(self) -> Attempt | None:

@@ -8,6 +8,7 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
+from quickthorn_server.core.features import ALL_FEATURES, Feature
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price
 
@@ -77,7 +78,7 @@ class Backend:
     """A configured target.
 
     *model_id* equal = interchangeable.  *embedding_space* names what its vectors may be compared with, "" = it does not
-    embed.  *options* are the provider's own settings.
+    embed.  *carries*: what its wire format has a field for.  *options* are the provider's own settings.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Backend:
     breaker: BreakerRule = field(default_factory=BreakerRule)
     limits: Limits = field(default_factory=Limits)
     embedding_space: str = ""
+    carries: frozenset[Feature] = ALL_FEATURES
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

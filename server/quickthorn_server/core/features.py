@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 
 class Feature(Enum):
-    """One thing a wire format carries or does not; the values are the words of reasons and of `directives.optional`."""
+    """One thing a wire format carries or does not; the values are the words of reasons and of `directives.may_drop`."""
 
     TEMPERATURE = "temperature"
     TOP_P = "top_p"
@@ -39,7 +40,12 @@ class Feature(Enum):
     IMAGE_INPUTS = "image_inputs"
 
 
-OPTIONAL = frozenset(
+ALL_FEATURES = frozenset(Feature)
+
+HINTS = frozenset({Feature.CACHE_HINTS, Feature.CACHE_TTL, Feature.IMAGE_DETAIL, Feature.INPUT_TYPE})
+"""What changes no answer: left out where it cannot be carried, whether or not the caller allows it."""
+
+MAY_DROP = frozenset(
     {
         Feature.TEMPERATURE,
         Feature.TOP_P,
@@ -54,11 +60,11 @@ OPTIONAL = frozenset(
         Feature.STRICT_SCHEMA,
         Feature.EFFORT,
         Feature.THINKING_BUDGET,
-        Feature.CACHE_HINTS,
-        Feature.CACHE_TTL,
-        Feature.IMAGE_DETAIL,
-        Feature.INPUT_TYPE,
-        Feature.DIMENSIONS,
     }
 )
-"""What can be left out of a request without leaving out what is asked; a caller may allow it."""
+"""What a caller may allow to be left out: a setting, never a piece of what is asked."""
+
+
+def named(features: Iterable[Feature]) -> str:
+    """Return the words of *features* for people."""
+    return ", ".join(sorted(feature.value for feature in features))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from quickthorn_server.core.features import Feature
+from quickthorn_server.core.features import ALL_FEATURES, Feature
 
 _SAMPLING = frozenset(
     {
@@ -27,23 +27,46 @@ _CHAT = (
         Feature.IMAGE_FILE,
         Feature.IMAGE_DETAIL,
         Feature.DOCUMENT_FILE,
+        Feature.TOOL_RESULT_MEDIA,
         Feature.DIMENSIONS,
     }
 )
+_GEMINI = _SAMPLING | {
+    Feature.TOP_K,
+    Feature.TOOL_CHOICE,
+    Feature.EFFORT,
+    Feature.THINKING_BUDGET,
+    Feature.IMAGE_URI,
+    Feature.IMAGE_FILE,
+    Feature.DOCUMENT_URI,
+    Feature.DOCUMENT_FILE,
+    Feature.AUDIO_URI,
+    Feature.AUDIO_FILE,
+    Feature.VIDEO_URI,
+    Feature.VIDEO_FILE,
+    Feature.INPUT_TYPE,
+    Feature.DIMENSIONS,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """*base_url* "" = the configuration must say it.  *keyless*: it may be asked without a key."""
+    """*base_url*: where it listens, "" = nobody knows before its configuration.
+
+    *keyless*: it may be asked without a key.  *settings*: configuration keys that mean something to it alone.
+    *remote*: it is asked over HTTP.
+    """
 
     carries: frozenset[Feature]
     base_url: str = ""
     keyless: bool = False
+    settings: frozenset[str] = frozenset()
+    remote: bool = True
 
 
 KNOWN: Mapping[str, Known] = {
-    "openai": Known(_CHAT | {Feature.TOKEN_INPUTS}, "https://api.openai.com/v1"),
-    "azure": Known(_CHAT | {Feature.TOKEN_INPUTS}),
+    "openai": Known(_CHAT | {Feature.TOKEN_INPUTS}, "https://api.openai.com/v1", settings=frozenset({"api"})),
+    "azure": Known(_CHAT | {Feature.TOKEN_INPUTS}, settings=frozenset({"api", "api_version"})),
     "anthropic": Known(
         frozenset(
             {
@@ -67,27 +90,10 @@ KNOWN: Mapping[str, Known] = {
             }
         ),
         "https://api.anthropic.com",
+        settings=frozenset({"api_version"}),
     ),
-    "gemini": Known(
-        _SAMPLING
-        | {
-            Feature.TOP_K,
-            Feature.TOOL_CHOICE,
-            Feature.EFFORT,
-            Feature.THINKING_BUDGET,
-            Feature.IMAGE_URI,
-            Feature.IMAGE_FILE,
-            Feature.DOCUMENT_URI,
-            Feature.DOCUMENT_FILE,
-            Feature.AUDIO_URI,
-            Feature.AUDIO_FILE,
-            Feature.VIDEO_URI,
-            Feature.VIDEO_FILE,
-            Feature.INPUT_TYPE,
-            Feature.DIMENSIONS,
-        },
-        "https://generativelanguage.googleapis.com",
-    ),
+    "gemini": Known(_GEMINI, "https://generativelanguage.googleapis.com"),
+    "vertex": Known(_GEMINI, settings=frozenset({"project", "location"})),
     "bedrock": Known(
         frozenset(
             {
@@ -103,7 +109,9 @@ KNOWN: Mapping[str, Known] = {
                 Feature.INPUT_TYPE,
                 Feature.DIMENSIONS,
             }
-        )
+        ),
+        keyless=True,  # credentials of the machine will do
+        settings=frozenset({"aws_region"}),
     ),
     "cohere": Known(
         _SAMPLING
@@ -123,7 +131,12 @@ KNOWN: Mapping[str, Known] = {
     "local": Known(
         _SAMPLING | {Feature.TOP_K, Feature.TOOL_CHOICE, Feature.PARALLEL_TOOL_CALLS, Feature.STRICT_SCHEMA},
         keyless=True,
+        settings=frozenset({"model_path", "context", "parallel", "threads"}),
+        remote=False,
     ),
-    "scripted": Known(frozenset(Feature), keyless=True),
+    "scripted": Known(ALL_FEATURES, keyless=True, settings=frozenset({"script"}), remote=False),
 }
 """By the provider's word in the configuration."""
+
+COMPATIBLE = KNOWN["openai"].carries | {Feature.TOP_K, Feature.AUDIO_URI, Feature.VIDEO_URI, Feature.DOCUMENT_URI}
+"""What a server that speaks like OpenAI, and is none that is known, may carry: it will say so itself if it does not."""

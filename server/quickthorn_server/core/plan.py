@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from quickthorn_server.core.attempt import Attempt, Trace
 from quickthorn_server.core.catalogue import Backend, RetryRule, Route
+from quickthorn_server.core.features import Feature, named
 
 
 class Circuit(Enum):
@@ -71,6 +72,7 @@ class Drop(Enum):
     NOT_ALLOWED = "not_allowed"
     DENIED = "denied"
     CAPABILITY = "capability"
+    FEATURE = "feature"
     REGION = "region"
     DATA_POLICY = "data_policy"
     CONTEXT_WINDOW = "context_window"
@@ -108,7 +110,7 @@ class Plan:
     *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
     *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
     arrival, None = no limit.  *circuits*: as they were
-    when the plan was made, missing = closed.
+    when the plan was made, missing = closed.  *left_out*: what a kept backend cannot carry, by its name.
     """
 
     route: Route
@@ -125,6 +127,7 @@ class Plan:
     config_version: str
     notes: tuple[str, ...] = ()
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
+    left_out: Mapping[str, frozenset[Feature]] = field(default_factory=dict)
 
     def trace(self, attempts: tuple[Attempt, ...], served_by: int | None, no_hedge: str = "") -> Trace:
         """Return the trace of a call that went through *attempts*; *no_hedge*: what kept its race from hedging."""
@@ -134,4 +137,9 @@ class Plan:
             no_hedge=self.no_hedge or no_hedge,
             hedge_delay=self.hedging.delay if self.hedging else None,
             config_version=self.config_version,
+            degraded=self._degraded(attempts[served_by]) if self.left_out and served_by is not None else "",
         )
+
+    def _degraded(self, served: Attempt) -> str:
+        out = self.left_out.get(served.backend)
+        return f"left out, because {served.provider} cannot carry it: {named(out)}" if out else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from quickthorn_server.core.features import Feature
 from quickthorn_server.core.provider import AnyPrompt
 
 
@@ -50,7 +51,7 @@ class Priority(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """Orders of the caller.  None = as the route says."""
+    """Orders of the caller.  None = as the route says.  *may_drop*: what may be left out where it cannot be carried."""
 
     backend: str = ""
     allow_backends: frozenset[str] = frozenset()
@@ -59,6 +60,7 @@ class Directives:
     failover: bool | None = None
     same_model: bool = False
     priority: Priority = Priority.NORMAL
+    may_drop: frozenset[Feature] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,7 @@ def trace(given: Trace) -> trace_pb2.RouteTrace:
         attempts=map(_attempt, given.attempts),
         served_by=given.served_by,
         no_hedge=given.no_hedge,
+        degraded=given.degraded,
         hedge_delay=None if given.hedge_delay is None else duration(given.hedge_delay),
         config_version=given.config_version,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from quickthorn.v1 import directives_pb2
 from quickthorn_server.core.catalogue import CAPABILITIES, DATA_POLICIES, REGIONS
+from quickthorn_server.core.features import MAY_DROP
 from quickthorn_server.core.request import Directives, Priority, Requirements
 from quickthorn_server.edge import wire_content
 from quickthorn_server.edge.call import is_request_id
@@ -25,6 +26,10 @@ _CONSISTENCIES = {
     directives_pb2.CONSISTENCY_ANY: False,
     directives_pb2.CONSISTENCY_SAME_MODEL: True,
 }
+
+
+_DROPPABLE = {feature.value: feature for feature in MAY_DROP}
+_DROPPABLE_WORDS = frozenset(_DROPPABLE)
 
 
 def requirements(given: directives_pb2.Requirements, violations: Violations) -> Requirements:
@@ -58,6 +63,11 @@ def directives(given: directives_pb2.Directives, violations: Violations) -> Dire
         failover=given.failover if given.HasField("failover") else None,
         same_model=_CONSISTENCIES.get(given.consistency, False),
         priority=_PRIORITIES.get(given.priority, Priority.NORMAL),
+        may_drop=frozenset(
+            _DROPPABLE[word]
+            for word in words(given.may_drop, _DROPPABLE_WORDS, "directives.may_drop", violations)
+            if word in _DROPPABLE
+        ),
     )
 
 

@@ -23,6 +23,7 @@ from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
 from quickthorn_server.core.sizes import utf8_size
+from quickthorn_server.core.trimmed import trimmed
 from quickthorn_server.execution import ending
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.events import Finished
@@ -142,7 +143,9 @@ class Carried:
         connect = start.backend.timeouts.connect
         if self._call.deadline is not None:
             connect = min(connect, max(0.001, self._call.deadline - asyncio.get_running_loop().time()))
-        ask = Ask(self._prompt, self._call.request_id, connect, self._rule.whole)
+        out = self._plan.left_out.get(start.backend.name)
+        prompt = trimmed(self._prompt, out) if out else self._prompt
+        ask = Ask(prompt, self._call.request_id, connect, self._rule.whole)
         bursts = self._estate.providers[start.backend.name].stream(ask)
         leave = self._estate.limiters.take(start.backend.name, self._tokens)
         return Lane(

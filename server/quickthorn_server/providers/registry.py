@@ -58,7 +58,7 @@ def check_options(backend: Backend) -> list[str]:
     """Return what is wrong with a backend's own settings, in words for whoever wrote them."""
     if backend.provider == "scripted":
         return validate_script(backend.options.get("script"))
-    if backend.provider == "openai" and backend.base_url and not _is_address(backend.base_url):
+    if backend.base_url and not _is_address(backend.base_url):
         return [f"base_url: {backend.base_url!r} is no http:// or https:// address"]
     return []
 

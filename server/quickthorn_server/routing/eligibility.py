@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.content import OpaqueState
+from quickthorn_server.core.features import HINTS, MAY_DROP, Feature, named
 from quickthorn_server.core.plan import Drop, Verdict
 from quickthorn_server.core.request import Directives
 from quickthorn_server.core.usage import Usage, cost_nano_usd
@@ -43,6 +44,9 @@ def _rules(needs: Needs, directives: Directives) -> Iterator[Rule]:
         yield _placed
     if needs.providers or needs.states:
         yield _reads
+    if needs.features:
+        droppable = HINTS | directives.may_drop
+        yield lambda backend, needs: _carries(backend, needs, droppable)
     yield _roomy
     if needs.max_cost_nano_usd is not None:
         yield _affordable
@@ -91,6 +95,14 @@ def _reads(backend: Backend, needs: Needs) -> Verdict | None:
 
 def _readable(backend: Backend, state: OpaqueState) -> bool:
     return state.provider == backend.provider and state.model in {"", backend.model, backend.model_id}
+
+
+def _carries(backend: Backend, needs: Needs, droppable: frozenset[Feature]) -> Verdict | None:
+    lacking = needs.features - backend.carries - droppable
+    if not lacking:
+        return None
+    leave = "; allow it by directives.may_drop" if lacking <= MAY_DROP else ""
+    return Verdict(backend, Drop.FEATURE, f"{backend.provider} cannot carry {named(lacking)}{leave}")
 
 
 def _roomy(backend: Backend, needs: Needs) -> Verdict | None:

@@ -17,9 +17,11 @@ from quickthorn_server.core.content import (
     ToolResult,
 )
 from quickthorn_server.core.embedding import EmbedInput, EmbedPrompt, TokenIds
+from quickthorn_server.core.features import Feature
 from quickthorn_server.core.prompt import FunctionTool, JsonObjectFormat, JsonSchemaFormat, Prompt, ReasoningEffort
 from quickthorn_server.core.request import Request, Requirements
 from quickthorn_server.core.sizes import utf8_size
+from quickthorn_server.routing.asked import asked, asked_of_embedding
 
 _BYTES_PER_TOKEN = 4  # of English text with today's tokenizers; an estimate, and called one wherever it is shown
 _TOKENS_PER_MESSAGE = 4  # role and separators
@@ -38,6 +40,7 @@ class Needs:
     """What a candidate must have; *input_tokens* is estimated.
 
     *states*: provider-bound bytes that it must be able to read.  *providers*: blocks only that provider understands.
+    *features*: what its wire format must carry.
     """
 
     capabilities: frozenset[str]
@@ -49,6 +52,7 @@ class Needs:
     max_cost_nano_usd: int | None
     states: tuple[OpaqueState, ...]
     providers: frozenset[str]
+    features: frozenset[Feature]
 
 
 def needs(request: Request) -> Needs:
@@ -69,6 +73,7 @@ def needs(request: Request) -> Needs:
         max_cost_nano_usd=stated.max_cost_nano_usd,
         states=tuple(part.opaque for part in parts if part.opaque is not None),
         providers=frozenset(_bound_to(prompt, parts)),
+        features=asked(prompt, parts),
     )
 
 
@@ -91,6 +96,7 @@ def _embedding_needs(prompt: EmbedPrompt, stated: Requirements) -> Needs:
         max_cost_nano_usd=stated.max_cost_nano_usd,
         states=(),
         providers=frozenset(),
+        features=asked_of_embedding(prompt),
     )
 
 

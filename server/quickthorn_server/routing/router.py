@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, HedgeRule, Route, Strategy, Upstream
 from quickthorn_server.core.embedding import EmbedPrompt
+from quickthorn_server.core.features import Feature, named
 from quickthorn_server.core.plan import Circuit, Drop, Hedging, Knowledge, Plan, Verdict
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.request import Objective, Priority, Request
@@ -22,6 +25,7 @@ def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int
     route = catalogue.routes[request.route or catalogue.default_route]
     need = needs(request)
     verdicts, order = _candidates(request, catalogue, route, need, turn)
+    left_out = {backend.name: lacking for backend in order if (lacking := need.features - backend.carries)}
     hedging, no_hedge = _hedging(request, route.hedge, order, knowledge)
     return Plan(
         route=route,
@@ -36,8 +40,9 @@ def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int
         max_first_token=request.requirements.max_first_token,
         input_tokens=need.input_tokens,
         config_version=catalogue.version,
-        notes=tuple(_notes(request, order, knowledge)),
+        notes=tuple(_notes(request, order, knowledge, left_out)),
         circuits=knowledge.circuits,
+        left_out=left_out,
     )
 
 
@@ -112,7 +117,9 @@ def _whole(request: Request, route: Route, order: list[Backend]) -> bool:
     return len(order) == 1 and request.requirements.max_first_token is None
 
 
-def _notes(request: Request, order: list[Backend], knowledge: Knowledge) -> list[str]:
+def _notes(
+    request: Request, order: list[Backend], knowledge: Knowledge, left_out: Mapping[str, frozenset[Feature]]
+) -> list[str]:
     circuits, notes = knowledge.circuits, []
     for backend in order if circuits else ():
         circuit = circuits.get(backend.name, Circuit.CLOSED)
@@ -120,6 +127,7 @@ def _notes(request: Request, order: list[Backend], knowledge: Knowledge) -> list
             notes.append(f"{backend.name}: its circuit is {circuit.value}")
     if knowledge.limited:
         notes.extend(f"{backend.name}: it is at its limit" for backend in order if backend.name in knowledge.limited)
+    notes.extend(f"{name}: it would be asked without {named(lacking)}" for name, lacking in left_out.items())
     wishes = request.preferences
     idle = {
         "objective": wishes.objective is Objective.LATENCY or wishes.objective is Objective.QUALITY,

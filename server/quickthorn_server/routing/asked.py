@@ -1,0 +1,108 @@
+"""Read off a prompt which features it uses, as far as wire formats differ in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from quickthorn_server.core.content import Media, MediaKind, Part, ToolResult
+from quickthorn_server.core.embedding import EmbedPrompt, TokenIds
+from quickthorn_server.core.features import Feature
+from quickthorn_server.core.prompt import (
+    FunctionTool,
+    JsonSchemaFormat,
+    Prompt,
+    ReasoningEffort,
+    Sampling,
+    Tool,
+    ToolChoice,
+    ToolMode,
+)
+
+_NOTHING = frozenset[Feature]()
+_PLAIN = Sampling()
+
+_BY_URI = {
+    MediaKind.IMAGE: Feature.IMAGE_URI,
+    MediaKind.DOCUMENT: Feature.DOCUMENT_URI,
+    MediaKind.AUDIO: Feature.AUDIO_URI,
+    MediaKind.VIDEO: Feature.VIDEO_URI,
+}
+_BY_FILE = {
+    MediaKind.IMAGE: Feature.IMAGE_FILE,
+    MediaKind.DOCUMENT: Feature.DOCUMENT_FILE,
+    MediaKind.AUDIO: Feature.AUDIO_FILE,
+    MediaKind.VIDEO: Feature.VIDEO_FILE,
+}
+
+
+def asked(prompt: Prompt, parts: Iterable[Part]) -> frozenset[Feature]:
+    """Return what *prompt* uses; *parts* are all of its parts, those inside tool results too."""
+    found = {feature for part in parts for feature in _of_part(part)}
+    if prompt.sampling is not _PLAIN:
+        found.update(_of_sampling(prompt.sampling))
+    if prompt.tools:
+        found.update(_of_tools(prompt.tools, prompt.tool_choice))
+    if isinstance(prompt.response_format, JsonSchemaFormat) and prompt.response_format.strict:
+        found.add(Feature.STRICT_SCHEMA)
+    if prompt.reasoning.effort not in {None, ReasoningEffort.NONE}:
+        found.add(Feature.EFFORT)
+    if prompt.reasoning.budget_tokens is not None:
+        found.add(Feature.THINKING_BUDGET)
+    return frozenset(found) if found else _NOTHING
+
+
+def asked_of_embedding(prompt: EmbedPrompt) -> frozenset[Feature]:
+    """Return what an embedding *prompt* uses."""
+    given = {
+        Feature.INPUT_TYPE: prompt.input_type is not None,
+        Feature.DIMENSIONS: prompt.dimensions is not None,
+        Feature.TOKEN_INPUTS: any(isinstance(each, TokenIds) for each in prompt.inputs),
+        Feature.IMAGE_INPUTS: any(isinstance(each, Media) for each in prompt.inputs),
+    }
+    return frozenset(feature for feature, used in given.items() if used)
+
+
+def _of_sampling(sampling: Sampling) -> Iterator[Feature]:
+    if sampling.temperature is not None:
+        yield Feature.TEMPERATURE
+    if sampling.top_p is not None:
+        yield Feature.TOP_P
+    if sampling.top_k is not None:
+        yield Feature.TOP_K
+    if sampling.frequency_penalty is not None:
+        yield Feature.FREQUENCY_PENALTY
+    if sampling.presence_penalty is not None:
+        yield Feature.PRESENCE_PENALTY
+    if sampling.seed is not None:
+        yield Feature.SEED
+    if sampling.stop:
+        yield Feature.STOP
+
+
+def _of_tools(tools: Iterable[Tool], choice: ToolChoice | None) -> Iterator[Feature]:
+    if choice is not None and (choice.name or choice.mode not in {None, ToolMode.AUTO}):
+        yield Feature.TOOL_CHOICE
+    if choice is not None and choice.parallel is False:
+        yield Feature.PARALLEL_TOOL_CALLS
+    for tool in tools:
+        if isinstance(tool.kind, FunctionTool) and tool.kind.strict:
+            yield Feature.STRICT_TOOLS
+        if tool.cache is not None:
+            yield Feature.CACHE_HINTS
+
+
+def _of_part(part: Part) -> Iterator[Feature]:
+    if part.cache is not None:
+        yield Feature.CACHE_HINTS
+        if part.cache.ttl is not None:
+            yield Feature.CACHE_TTL
+    kind = part.kind
+    if isinstance(kind, Media):
+        if kind.uri:
+            yield _BY_URI[kind.kind]
+        if kind.provider_file_id:
+            yield _BY_FILE[kind.kind]
+        if kind.detail and kind.kind is MediaKind.IMAGE:
+            yield Feature.IMAGE_DETAIL
+    elif isinstance(kind, ToolResult) and any(isinstance(each.kind, Media) for each in kind.parts):
+        yield Feature.TOOL_RESULT_MEDIA
