@@ -66,6 +66,10 @@ readme: develop
 bench: develop ## Measure CPU and latency beside two floors, 4 minutes; BENCH=short for one
 	@$(BIN)/python -m bench.run $(BENCH)
 
+.PHONY: fuzz
+fuzz: develop ## Read 100,000 broken answers of each provider, 2,000 through the server; minutes
+	@$(BIN)/python -m tests.replay.fuzz
+
 .PHONY: lowest
 lowest: python ## Run the tests on the oldest dependencies that are supported
 	@$(PYTHON) -m tools.lowest

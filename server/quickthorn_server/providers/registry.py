@@ -10,24 +10,33 @@ from urllib.parse import urlsplit
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.provider import Provider
 from quickthorn_server.providers.http import HttpClient
-from quickthorn_server.providers.http_provider import HttpProvider
+from quickthorn_server.providers.http_provider import HttpProvider, WireFormat
 from quickthorn_server.providers.local import Local
 from quickthorn_server.providers.openai import OpenAiFormat
 from quickthorn_server.providers.script import validate_script
 from quickthorn_server.providers.scripted import Scripted
 
-_MAKERS: dict[str, Callable[[Backend, HttpClient], Provider]] = {
-    "openai": lambda backend, http: HttpProvider(OpenAiFormat(backend), http),
-    "scripted": lambda backend, _: Scripted.of(backend),
-    "local": Local,
+WIRE_FORMATS: Mapping[str, Callable[[Backend], WireFormat]] = {
+    "openai": OpenAiFormat,
 }
+"""The formats that are spoken over HTTP, by the provider's word."""
+
+
+def _provider(backend: Backend, http: HttpClient) -> Provider:
+    match backend.provider:
+        case "scripted":
+            return Scripted.of(backend)
+        case "local":
+            return Local(backend, http)
+        case word:
+            return HttpProvider(WIRE_FORMATS[word](backend), http)
 
 
 class Providers(Mapping[str, Provider]):
     """One provider per backend, by the backend's name.  Closes them all when the block ends."""
 
     def __init__(self, backends: Iterable[Backend], http: HttpClient) -> None:
-        self._providers = {backend.name: _MAKERS[backend.provider](backend, http) for backend in backends}
+        self._providers = {backend.name: _provider(backend, http) for backend in backends}
 
     def __getitem__(self, name: str) -> Provider:
         return self._providers[name]

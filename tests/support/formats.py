@@ -1,0 +1,28 @@
+"""Which backend of ours speaks the API of a recorded case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.providers.http_provider import WireFormat
+from quickthorn_server.providers.registry import WIRE_FORMATS
+from tests.support.recorded import Case
+
+SUPPORT: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("openai", "chat_completions"): {"provider": "openai"},
+}
+"""(provider, api) of the recordings -> the keys of a backend."""
+
+
+def supported(case: Case) -> bool:
+    """Say whether a backend of ours speaks the case's API."""
+    return (case.provider, case.api) in SUPPORT
+
+
+def wire_of(case: Case) -> WireFormat:
+    """Return the wire format of a supported case, without a network."""
+    keys = dict(SUPPORT[case.provider, case.api])
+    provider = keys.pop("provider")
+    backend = Backend("b", provider, "m", "m", base_url=keys.pop("base_url", "http://127.0.0.1:9"), options=keys)
+    return WIRE_FORMATS[provider](backend)
