@@ -6,6 +6,9 @@ MAKEFLAGS += --warn-undefined-variables --no-print-directory
 
 # Python 3.11 or later; for instance `make test PYTHON=python3.13`.
 PYTHON ?= python3
+# What `make conformance` runs: names of folders below clients, all of them by default; REQUIRED=1 where none may be missing.
+LANGUAGES ?=
+REQUIRED ?=
 # How long `make bench` takes: full or short.
 BENCH ?= full
 BIN := .venv/bin
@@ -65,6 +68,10 @@ readme: develop
 .PHONY: bench
 bench: develop ## Measure CPU and latency beside two floors, 4 minutes; BENCH=short for one
 	@$(BIN)/python -m bench.run $(BENCH)
+
+.PHONY: conformance
+conformance: develop ## Prove the clients of every language whose toolchain is here by the same cases
+	@$(BIN)/python -m tests.conformance $(if $(REQUIRED),--required) $(foreach name,$(LANGUAGES),--language $(name))
 
 .PHONY: fuzz
 fuzz: develop ## Read 100,000 broken answers of each provider, 2,000 through the server; minutes

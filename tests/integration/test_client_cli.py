@@ -190,7 +190,7 @@ def test_a_deadline_is_told_with_a_remedy(fake: FakeRouting) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--target", "http://localhost:50051", "Hello"], "is a web address"),
+        (["--target", "ftp://localhost:50051", "Hello"], "is neither http:// nor https://"),
         (["--target", "localhost", "Hello"], "has no port"),
         (["--api-key-env", "NOT_THERE", "Hello"], "no environment variable NOT_THERE"),
         (["--ca", "absent.pem", "Hello"], "absent.pem"),

@@ -51,11 +51,11 @@ class Authority:
         """Whom to trust."""
         return self._own.cert
 
-    def issue(self, name: str, *addresses: str) -> Identity:
-        """Return an identity for *addresses*, such as "DNS:localhost" and "IP:127.0.0.1"."""
+    def issue(self, name: str, *addresses: str, until: datetime | None = None) -> Identity:
+        """Return an identity for *addresses*, such as "DNS:localhost" and "IP:127.0.0.1", valid for days or *until*."""
         issued = Identity(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         key = ec.generate_private_key(ec.SECP256R1())
-        self._write(issued, self._signed(_named(name), key.public_key(), addresses, authority=False), key)
+        self._write(issued, self._signed(_named(name), key.public_key(), addresses, authority=False, until=until), key)
         return issued
 
     def lock(self, name: str, password: bytes) -> Path:
@@ -65,11 +65,17 @@ class Authority:
         return locked
 
     def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, addresses: tuple[str, ...], *, authority: bool
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        addresses: tuple[str, ...],
+        *,
+        authority: bool,
+        until: datetime | None = None,
     ) -> x509.Certificate:
-        now = datetime.now(UTC)
+        until = until or datetime.now(UTC) + timedelta(days=2)
         draft = x509.CertificateBuilder(self._name, subject, key, x509.random_serial_number())
-        draft = draft.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=2))
+        draft = draft.not_valid_before(until - timedelta(days=2, hours=1)).not_valid_after(until)
         for extension in _strict(key, self._key.public_key(), authority=authority):
             draft = draft.add_extension(extension, critical=not isinstance(extension, _IDENTIFIERS))
         if addresses:

@@ -11,7 +11,7 @@ import pytest
 
 import quickthorn
 from quickthorn import AsyncClient, Client, Tls
-from quickthorn._connection import Connection
+from quickthorn._connection import Connection, addressed
 
 PROJECT = Path(__file__).parents[2] / "clients" / "python" / "pyproject.toml"
 
@@ -34,8 +34,8 @@ def channel_options(*args: Any, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("http://localhost:50051", 'use "localhost:50051"$'),
-        ("https://llm.example.com:443/", 'use "llm.example.com:443", tls=True'),
+        ("http://localhost", 'has no port; use "localhost:50051"'),
+        ("ftp://localhost:50051", 'neither http:// nor https://, but ftp://; use "host:port"'),
         ("localhost", 'has no port; use "localhost:50051"'),
         ("", 'has no port; use "127.0.0.1:50051"'),
     ],
@@ -45,6 +45,16 @@ def test_a_target_that_cannot_work_is_refused(target: str, said: str) -> None:
     for client in (Client, AsyncClient):
         with pytest.raises(ValueError, match=said):
             client(target)
+
+
+def test_a_web_address_says_how_to_speak() -> None:
+    """`https` is TLS with the roots of gRPC, unless more is said; clear text where TLS is asked for is refused."""
+    assert addressed("http://localhost:50051", tls=False) == ("localhost:50051", False)
+    assert addressed("HTTPS://llm.example.com:443/", tls=False) == ("llm.example.com:443", True)
+    tls = Tls(server_name="other")
+    assert addressed("https://llm.example.com:443", tls) == ("llm.example.com:443", tls)
+    with pytest.raises(ValueError, match='use "https://localhost:50051"'):
+        addressed("http://localhost:50051", tls=True)
 
 
 @pytest.mark.parametrize(

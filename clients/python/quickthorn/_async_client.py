@@ -13,7 +13,15 @@ import grpc
 import grpc.aio
 
 from quickthorn._async_stream import AsyncStream, was_addressed_to_us
-from quickthorn._connection import DEFAULT_TARGET, DEFAULT_TIMEOUT, CallArguments, ChannelOptions, Connection, Tls
+from quickthorn._connection import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT,
+    CallArguments,
+    ChannelOptions,
+    Connection,
+    Tls,
+    addressed,
+)
 from quickthorn._errors import cancelled_here, of_call
 from quickthorn._fields import CallOptions, CompletionFields, EmbeddingInputs, EmbedFields, Messages
 from quickthorn._request import completion_request, embed_request
@@ -47,7 +55,7 @@ class AsyncClient:
         options: ChannelOptions = (),
         interceptors: Sequence[Any] = (),
     ) -> None:
-        self._connection = Connection(target, tls, api_key, timeout, wait_for_ready, options)
+        self._connection = Connection(*addressed(target, tls), api_key, timeout, wait_for_ready, options)
         self._interceptors = interceptors
         # Closing a channel does not find every call that runs on it: grpc.aio looks for them on the tasks' stacks.
         self._calls: WeakSet[grpc.aio.Call] = WeakSet()

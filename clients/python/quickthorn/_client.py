@@ -8,7 +8,15 @@ from typing import Any, Self, TypeVar, Unpack
 
 import grpc
 
-from quickthorn._connection import DEFAULT_TARGET, DEFAULT_TIMEOUT, CallArguments, ChannelOptions, Connection, Tls
+from quickthorn._connection import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT,
+    CallArguments,
+    ChannelOptions,
+    Connection,
+    Tls,
+    addressed,
+)
 from quickthorn._errors import of_call
 from quickthorn._fields import CallOptions, CompletionFields, EmbeddingInputs, EmbedFields, Messages
 from quickthorn._request import completion_request, embed_request
@@ -49,7 +57,7 @@ class Client:
         options: ChannelOptions = (),
         interceptors: Sequence[Any] = (),
     ) -> None:
-        self._connection = Connection(target, tls, api_key, timeout, wait_for_ready, options)
+        self._connection = Connection(*addressed(target, tls), api_key, timeout, wait_for_ready, options)
         self._channel = self._connection.opened(grpc.insecure_channel, grpc.secure_channel)
         self._stub = RoutingStub(grpc.intercept_channel(self._channel, *interceptors))
 

@@ -89,7 +89,6 @@ class Connection:
     options: ChannelOptions
 
     def __post_init__(self) -> None:
-        _check_target(self.target)
         if self.api_key is not None and not _travels(self.api_key):
             # The key itself stays out of the message.
             raise ValueError("api_key is empty or holds a space, line break or other character no header can carry")
@@ -124,13 +123,24 @@ class Connection:
         return list({**chosen, **dict(self.options)}.items())
 
 
-def _check_target(target: str) -> None:
-    if _WEB_SCHEME.match(target):
-        bare = _WEB_SCHEME.sub("", target).rstrip("/")
-        secure = ", tls=True" if target.lower().startswith("https") else ""
-        raise ValueError(f'target "{target}" is a web address; use "{bare}"{secure}')
+def addressed(target: str, tls: bool | Tls) -> tuple[str, bool | Tls]:
+    """Return the address that *target* means and how to speak there.
+
+    A target is `host:port`, `http://host:port` (the same), `https://host:port` (TLS, as *tls* says or with gRPC's
+    roots), or a name in gRPC's own schemes, such as `unix:/path`.  Raises ValueError for anything else.
+    """
+    if web := _WEB_SCHEME.match(target):
+        bare = target[web.end() :].rstrip("/")
+        secure = web.group().lower() == "https://"
+        if tls and not secure:
+            raise ValueError(f'target "{target}" is clear text, and tls is asked for; use "https://{bare}"')
+        target, tls = bare, tls or secure
+    elif "://" in target and not target.startswith(_SCHEMES):
+        scheme = target.partition("://")[0]
+        raise ValueError(f'target "{target}" is neither http:// nor https://, but {scheme}://; use "host:port"')
     if not target.startswith(_SCHEMES) and not re.search(r":\d+$", target):
         raise ValueError(f'target "{target}" has no port; use "{target or "127.0.0.1"}:50051" or wherever it listens')
+    return target, tls
 
 
 def _travels(value: str) -> bool:

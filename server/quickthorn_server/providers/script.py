@@ -14,8 +14,9 @@ A script is a list of replies, played in turn, the last one again and again.  A 
           - {tool_call: {id: c1, name: weather, arguments: {city: Oslo}}}
           - {usage: {input: 12, output: 5}}
           - {finish: tool_calls}
+      - {vectors: [[0.5, 1], [0.25, 0]]}           # the answer to an embedding prompt of two inputs
 
-A step does one thing: `text`, `reasoning`, `refusal`, `tool_call`, `usage`, `finish` (a finish reason, with
+A step does one thing: `text`, `reasoning`, `refusal`, `tool_call`, `vectors`, `usage`, `finish` (a finish reason, with
 `stop_sequence`), `fail` (a failure, with `retry_after` and `http_status`), `hang: true` (silence for ever) or
 `cut: true` (the stream stops without an end).  `after` is the wait before it.  Neighbouring texts are one part; `part`
 names another one, also inside `tool_call`.  Durations are `300ms`, `2s`, `1m` or a number of seconds.
@@ -40,9 +41,11 @@ from quickthorn_server.core.chunk import (
     TextDelta,
     ToolCallDelta,
     UsageReport,
+    Vectors,
     WholePart,
 )
 from quickthorn_server.core.content import Part, Refusal
+from quickthorn_server.core.embedding import Vector
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage
 
@@ -129,6 +132,7 @@ class _Writer:
             "reasoning": lambda step, text: ReasoningDelta(self._place(step, "reasoning"), _text(text)),
             "refusal": lambda step, text: WholePart(self._place(step, ""), Part(Refusal(_text(text)))),
             "tool_call": lambda _, call: self._tool_call(_mapping(call)),
+            "vectors": lambda _, rows: Vectors(tuple(_vector(row) for row in _list(rows))),
             "usage": lambda _, usage: UsageReport(_usage(_mapping(usage))),
             "finish": lambda step, reason: End(_word(FinishReason, reason), _text(step.get("stop_sequence", ""))),
             "fail": _failure,
@@ -219,6 +223,19 @@ def _known(given: Mapping[str, Any], keys: frozenset[str] | set[str]) -> None:
     for key in given:
         if key not in keys:
             raise ValueError(f"unknown key {key!r}; known are {', '.join(sorted(keys))}")
+
+
+def _vector(given: Any) -> Vector:
+    numbers = [float(each) for each in _list(given) if isinstance(each, int | float) and not isinstance(each, bool)]
+    if not numbers or len(numbers) < len(given):
+        raise ValueError(f"a vector is a list of numbers, not {given!r}")
+    return Vector(numbers)
+
+
+def _list(given: Any) -> list[Any]:
+    if not isinstance(given, list):
+        raise ValueError(f"a list is expected, not {given!r}")  # noqa: TRY004 - a problem to be listed, not a bug
+    return given
 
 
 def _text(given: Any) -> str:
