@@ -36,6 +36,24 @@ def members(text: str) -> dict[str, str]:
         at = _past(text, at, ",")
 
 
+def elements(text: str) -> list[str]:
+    """Return the elements of the JSON array *text*, each as the very text that stands there.
+
+    Raises ValueError when *text* is no JSON array.
+    """
+    at = _past(text, _skip(text, 0), "[")
+    found: list[str] = []
+    while not text.startswith("]", at):
+        if found:
+            at = _past(text, at, ",")
+        _, end = _DECODER.raw_decode(text, at)
+        found.append(text[at:end])
+        at = _skip(text, end)
+    if _skip(text, at + 1) != len(text):
+        raise ValueError(f"nothing is expected after character {at + 1}")
+    return found
+
+
 def options(given: Mapping[str, str], *names: str) -> dict[str, orjson.Fragment]:
     """Return the caller's own members of a request, each byte for byte; of several *names* the last one wins.
 
