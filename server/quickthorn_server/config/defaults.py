@@ -16,6 +16,7 @@ from quickthorn_server.core.catalogue import (
     ServerRule,
     Timeouts,
 )
+from quickthorn_server.core.claude import lacks
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.known import COMPATIBLE, KNOWN
 
@@ -121,8 +122,11 @@ def carries(backend: Backend) -> frozenset[Feature]:
     """Return what its wire format has a field for.
 
     Behind a foreign address "openai" means any compatible server, and those know more fields than OpenAI does.
+    Anthropic's API knows more fields than each of its models takes.
     """
     known = KNOWN[backend.provider]
+    if backend.provider == "anthropic":
+        return known.carries - lacks(model(backend))
     foreign = backend.provider == "openai" and base_url(backend) != known.base_url
     return COMPATIBLE if foreign else known.carries
 
