@@ -10,6 +10,7 @@ from quickthorn_server.providers.registry import WIRE_FORMATS
 from tests.support.recorded import Case
 
 SUPPORT: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("anthropic", "messages"): {"provider": "anthropic"},
     ("openai", "chat_completions"): {"provider": "openai"},
 }
 """(provider, api) of the recordings -> the keys of a backend."""

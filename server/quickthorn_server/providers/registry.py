@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.provider import Provider
+from quickthorn_server.providers.anthropic import AnthropicFormat
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider, WireFormat
 from quickthorn_server.providers.local import Local
@@ -17,6 +18,7 @@ from quickthorn_server.providers.script import validate_script
 from quickthorn_server.providers.scripted import Scripted
 
 WIRE_FORMATS: Mapping[str, Callable[[Backend], WireFormat]] = {
+    "anthropic": AnthropicFormat,
     "openai": OpenAiFormat,
 }
 """The formats that are spoken over HTTP, by the provider's word."""
