@@ -16,7 +16,6 @@ from quickthorn_server.providers.http import HttpClient, HttpReply
 from quickthorn_server.providers.usage import together
 
 _OK = 200
-_PAGES = frozenset({"text/html", "application/xhtml+xml", "text/xml", "application/xml"})
 
 Header = Callable[[str], str]
 """A reply's header by name, whatever its case; "" = it is not there."""
@@ -166,18 +165,18 @@ def _tagged(headers: Mapping[str, str], ask: Ask) -> Mapping[str, str]:
 
 
 def _streams(reply: HttpReply, stream_types: frozenset[str], *, whole: bool) -> bool:
-    """Say whether the reply is a stream, by what it says of itself, or else by what was asked.
+    """Say whether the reply is a stream, by what it says of itself, or by what was asked if it says nothing readable.
 
-    Raises BackendError (PROTOCOL) for a web page.
+    Raises BackendError (PROTOCOL) for a web page, and for anything else that no wire format has.
     """
     kind = reply.header("content-type").partition(";")[0].strip().lower()
     if kind in stream_types:
         return True
     if kind == "application/json" or kind.endswith("+json"):
         return False
-    if kind in _PAGES:
-        raise BackendError(Failure.PROTOCOL, "the reply is a web page")
-    return not whole
+    if "/" not in kind:
+        return not whole
+    raise BackendError(Failure.PROTOCOL, "the reply's content type is neither JSON nor that of a stream")
 
 
 def _headed(burst: Burst, opened: Opened) -> Burst:
