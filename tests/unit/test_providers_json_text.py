@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickthorn_server.providers.json_text import members
+from quickthorn_server.providers.json_text import elements, members, on_one_line
 
 
 def test_values_stay_byte_for_byte() -> None:
@@ -50,3 +50,28 @@ def test_it_agrees_with_the_library(value: dict[str, Any], indent: int | None) -
     """Every member parses to what the whole object parses to."""
     found = members(json.dumps(value, indent=indent))
     assert {name: json.loads(text) for name, text in found.items()} == value
+
+
+@given(st.lists(DEEP, max_size=4), st.sampled_from([None, 1]))
+def test_elements_of_an_array_are_taken_apart_likewise(value: list[Any], indent: int | None) -> None:
+    """Every element parses to what stands in the whole array."""
+    assert [json.loads(text) for text in elements(json.dumps(value, indent=indent))] == value
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[", "[1", "[1,]", "[1 2]", "[1]x", "[,1]"])
+def test_what_is_no_array_is_refused(text: str) -> None:
+    """Half an array is none."""
+    with pytest.raises(ValueError, match=r"."):
+        elements(text)
+
+
+def test_layout_is_made_one_line_and_nothing_else_is_touched() -> None:
+    """Numbers, escapes, order and what stands inside strings stay byte for byte."""
+    text = '{\r\n "b" :1.0,\t"a":[1e2 , -0,"x:, \\" y\\u00e9"],\n "c":{ }}'
+    assert on_one_line(text) == '{"b": 1.0, "a": [1e2, -0, "x:, \\" y\\u00e9"], "c": {}}'
+
+
+@given(DEEP, st.sampled_from([None, 1]))
+def test_one_line_is_that_of_the_library(value: Any, indent: int | None) -> None:
+    """However it was laid out."""
+    assert on_one_line(json.dumps(value, indent=indent)) == json.dumps(value)

@@ -12,6 +12,7 @@ from quickthorn_server.core.failures import BackendError, Failure
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t\n\r]+|[,:]')
 
 
 def members(text: str) -> dict[str, str]:
@@ -54,17 +55,27 @@ def elements(text: str) -> list[str]:
     return found
 
 
+def on_one_line(text: str) -> str:
+    """Return JSON *text* with one blank behind every comma and colon, none elsewhere; all else is as it was."""
+    return _TOKEN.sub(_spaced, text)
+
+
 def options(given: Mapping[str, str], *names: str) -> dict[str, orjson.Fragment]:
     """Return the caller's own members of a request, each byte for byte; of several *names* the last one wins.
 
     Raises BackendError (INVALID).
     """
-    found: dict[str, orjson.Fragment] = {}
+    return {member: orjson.Fragment(text) for member, text in option_texts(given, *names).items()}
+
+
+def option_texts(given: Mapping[str, str], *names: str) -> dict[str, str]:
+    """Return what `options` does, as text."""
+    found: dict[str, str] = {}
     for name in names:
         text = given.get(name)
         if text:
             try:
-                found |= {member: orjson.Fragment(value) for member, value in members(text).items()}
+                found |= members(text)
             except ValueError:
                 raise BackendError(Failure.INVALID, "provider options are no JSON object") from None
     return found
@@ -79,6 +90,11 @@ def _past(text: str, at: int, mark: str) -> int:
     if not text.startswith(mark, at):
         raise ValueError(f"{mark} is expected at character {at}")
     return _skip(text, at + 1)
+
+
+def _spaced(match: re.Match[str]) -> str:
+    token = match.group()
+    return token + " " if token in {",", ":"} else token.strip()
 
 
 def _ended(text: str, at: int, found: dict[str, str]) -> dict[str, str]:
