@@ -37,10 +37,11 @@ class AnswerParts:
         self._next = 0
         self._calls: dict[Hashable, bool] = {}  # whether a call has had arguments
 
-    def model(self, name: object) -> None:
-        """Say which model answers; only the first name counts."""
+    def model(self, name: object, request_id: str = "") -> None:
+        """Say which model answers, and the answer's identifier if no header told one; only the first name counts."""
         if isinstance(name, str) and name and not self._opened.model:
-            self._opened = replace(self._opened, model=name)
+            identifier = self._opened.provider_request_id or request_id
+            self._opened = replace(self._opened, model=name, provider_request_id=identifier)
             self._add(self._opened)
 
     def text(self, key: Hashable, piece: str) -> None:

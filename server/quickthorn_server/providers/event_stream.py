@@ -33,9 +33,9 @@ class Answer(Protocol):
 class EventReading:
     """A `Reading` of server-sent events."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, decoder: SseDecoder | None = None) -> None:
         self._answer = answer
-        self._decoder = SseDecoder()
+        self._decoder = SseDecoder() if decoder is None else decoder
         self._failed: BackendError | None = None
         self.done = False
 

@@ -14,7 +14,7 @@ _OK = 200
 
 _TOO_LONG = re.compile(
     r"context[ _](length|window|size)|maximum context|prompt is too long|too many tokens|input is too long"
-    r"|exceeds the maximum number of tokens",
+    r"|exceeds the maximum number of tokens|input token count",
     re.IGNORECASE,
 )
 _MAY_BE_TOO_LONG = frozenset({_OK, 400, 413, 422})
