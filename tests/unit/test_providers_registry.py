@@ -47,6 +47,9 @@ def test_every_word_makes_its_provider() -> None:
         (backend("scripted", script=[{"txet": "a"}]), "txet"),
         (backend("scripted"), "script"),
         (backend("local"), ""),
+        (backend("vertex", project="p"), ""),
+        (backend("vertex", location="europe-west4"), ""),
+        (backend("vertex", location="evil.example/"), "location"),
     ],
 )
 def test_settings_are_checked_in_words(given: Backend, problem: str) -> None:

@@ -31,21 +31,29 @@ _CHAT = (
         Feature.DIMENSIONS,
     }
 )
-_GEMINI = _SAMPLING | {
+_GOOGLE = _SAMPLING | {
     Feature.TOP_K,
     Feature.TOOL_CHOICE,
+    Feature.STRICT_SCHEMA,
     Feature.EFFORT,
     Feature.THINKING_BUDGET,
     Feature.IMAGE_URI,
-    Feature.IMAGE_FILE,
     Feature.DOCUMENT_URI,
-    Feature.DOCUMENT_FILE,
     Feature.AUDIO_URI,
-    Feature.AUDIO_FILE,
     Feature.VIDEO_URI,
-    Feature.VIDEO_FILE,
+    Feature.TOOL_RESULT_MEDIA,
     Feature.INPUT_TYPE,
     Feature.DIMENSIONS,
+    Feature.IMAGE_INPUTS,
+}
+"""No hints of what to cache: Google caches prefixes by itself, or a whole prompt's beginning made beforehand."""
+
+_GEMINI = _GOOGLE | {
+    Feature.STRICT_TOOLS,
+    Feature.IMAGE_FILE,
+    Feature.DOCUMENT_FILE,
+    Feature.AUDIO_FILE,
+    Feature.VIDEO_FILE,
 }
 
 
@@ -93,7 +101,7 @@ KNOWN: Mapping[str, Known] = {
         settings=frozenset({"api_version"}),
     ),
     "gemini": Known(_GEMINI, "https://generativelanguage.googleapis.com"),
-    "vertex": Known(_GEMINI, settings=frozenset({"project", "location"})),
+    "vertex": Known(_GOOGLE, settings=frozenset({"project", "location"})),
     "bedrock": Known(
         frozenset(
             {

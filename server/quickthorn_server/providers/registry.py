@@ -10,16 +10,20 @@ from urllib.parse import urlsplit
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.provider import Provider
 from quickthorn_server.providers.anthropic import AnthropicFormat
+from quickthorn_server.providers.gemini import GeminiFormat
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider, WireFormat
 from quickthorn_server.providers.local import Local
 from quickthorn_server.providers.openai import OpenAiFormat
 from quickthorn_server.providers.script import validate_script
 from quickthorn_server.providers.scripted import Scripted
+from quickthorn_server.providers.vertex import VertexFormat, is_location
 
 WIRE_FORMATS: Mapping[str, Callable[[Backend], WireFormat]] = {
     "anthropic": AnthropicFormat,
     "openai": OpenAiFormat,
+    "gemini": GeminiFormat,
+    "vertex": VertexFormat,
 }
 """The formats that are spoken over HTTP, by the provider's word."""
 
@@ -71,6 +75,9 @@ def check_options(backend: Backend) -> list[str]:
         return validate_script(backend.options.get("script"))
     if backend.base_url and not _is_address(backend.base_url):
         return [f"base_url: {backend.base_url!r} is no http:// or https:// address"]
+    location = str(backend.options.get("location") or "global")
+    if backend.provider == "vertex" and not is_location(location):
+        return [f"location: {location!r} is no place of Google's: write europe-west4, or global"]
     return []
 
 
