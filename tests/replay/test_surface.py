@@ -38,6 +38,9 @@ STATUSES = {
     429: {"RATE_LIMITED"},
 }
 TOLD_BETTER = {"context_length": "CONTEXT_TOO_LONG", "content_filter": "CONTENT_FILTERED"}
+KEY_REFUSED = ("API key not valid", "User location is not supported")
+"""What Google says with 400 and means as 401 and 403: another provider may well answer."""
+
 CODES = {
     "REJECTED": grpc.StatusCode.INVALID_ARGUMENT,
     "CONTEXT_TOO_LONG": grpc.StatusCode.FAILED_PRECONDITION,
@@ -137,6 +140,8 @@ def _check_failure(case: Case, error: QuickthornError) -> None:
     for tag, reason in TOLD_BETTER.items():
         if tag in case.tags:
             wanted = {reason}
+    if str(told.get("message")).startswith(KEY_REFUSED):
+        wanted = {"BACKEND_MISCONFIGURED"}
     assert error.reason in wanted, f"{error.reason} instead of {wanted}: {error}"
     if error.reason == "STREAM_BROKEN":
         assert error.failure is not None

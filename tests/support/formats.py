@@ -12,6 +12,12 @@ from tests.support.recorded import Case
 SUPPORT: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("anthropic", "messages"): {"provider": "anthropic"},
     ("openai", "chat_completions"): {"provider": "openai"},
+    ("gemini", "generateContent"): {"provider": "gemini"},
+    ("gemini", "streamGenerateContent"): {"provider": "gemini"},
+    ("gemini", "batchEmbedContents"): {"provider": "gemini"},
+    ("vertex", "generateContent"): {"provider": "vertex", "project": "p"},
+    ("vertex", "streamGenerateContent"): {"provider": "vertex", "project": "p"},
+    ("vertex", "predict"): {"provider": "vertex", "project": "p"},
 }
 """(provider, api) of the recordings -> the keys of a backend."""
 
