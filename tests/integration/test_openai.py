@@ -406,8 +406,6 @@ def _whole(body: bytes) -> list[bytes]:
 @pytest.mark.parametrize("cut", [_whole, _anywhere])
 def test_recorded_traffic(case: dict[str, Any], cut: Callable[[bytes], list[bytes]]) -> None:
     """What providers really sent, cut where it pleases: text, reasoning, calls, finish reason, usage and errors."""
-    if "legacy_function_call" in case["tags"]:
-        pytest.skip("the function calls that tool calls replaced in 2023 are not supported")
     expected = case["expected"]
     if expected.get("error"):
         error = failed(_recorded(case, cut), whole=not case["streaming"])
@@ -421,8 +419,10 @@ def test_recorded_traffic(case: dict[str, Any], cut: Callable[[bytes], list[byte
     assert "".join(kind.text for kind in kinds if isinstance(kind, Text)) == (expected["text"] or "")
     assert "".join(kind.text for kind in kinds if isinstance(kind, Reasoning)) == (expected["reasoning_text"] or "")
     assert "".join(kind.text for kind in kinds if isinstance(kind, Refusal)) == (expected["refusal"] or "")
+    legacy = (expected["extra"] or {}).get("legacy_function_call")
+    calls = expected["tool_calls"] or ([legacy] if legacy else [])
     assert [(kind.id, kind.name, json.loads(kind.arguments_json)) for kind in kinds if isinstance(kind, ToolCall)] == [
-        (call["id"], call["name"], call["arguments"]) for call in expected["tool_calls"] or []
+        (call["id"] or f"function_call:{call['name']}", call["name"], call["arguments"]) for call in calls
     ]
     assert fold.end is not None
     assert fold.end.reason.value == ("refusal" if expected["refusal"] else expected["finish_reason_norm"])

@@ -1,16 +1,15 @@
-"""Recorded chat completions, read however they are cut."""
+"""Recorded chat completions and responses, read however they are cut."""
 
 from __future__ import annotations
 
-from quickthorn_server.core.catalogue import Backend
-from quickthorn_server.providers.openai import OpenAiFormat
+from tests.support.openai_cases import wire
 from tests.support.recorded import Case, answered, cases, check, parameters
 
-CHAT = sorted({(case.provider, case.api) for case in cases() if case.api == "chat_completions"})
+SHAPED = sorted({(case.provider, case.api) for case in cases() if case.api in {"chat_completions", "responses"}})
 
 
-@parameters(*CHAT)
-def test_a_recorded_chat_completion_comes_out_as_it_was_meant(case: Case) -> None:
+@parameters(*SHAPED)
+def test_a_recorded_answer_comes_out_as_it_was_meant(case: Case) -> None:
     """Words, thinking, calls, finish reason, usage and failures, however the network cuts the body."""
     for pieces in case.splits():
-        check(case, answered(OpenAiFormat(Backend("b", "openai", "m", "m")), case, pieces))
+        check(case, answered(wire(case), case, pieces))

@@ -37,15 +37,19 @@ STATUSES = {
     424: {"ALL_FAILED"},
     429: {"RATE_LIMITED"},
 }
-TOLD_BETTER = {"context_length": "CONTEXT_TOO_LONG", "content_filter": "CONTENT_FILTERED"}
-KEY_REFUSED = ("API key not valid", "User location is not supported")
-"""What Google says with 400 and means as 401 and 403: another provider may well answer."""
+TOLD_BETTER = {
+    "context_length": "CONTEXT_TOO_LONG",
+    "content_filter": "CONTENT_FILTERED",
+    "model_not_found": "BACKEND_MISCONFIGURED",
+}
+KEY_REFUSED = ("API key not valid", "User location is not supported", "Incorrect API key provided")
+"""What Google and xAI say with 400 and mean as 401 and 403: another provider may well answer."""
 
 CODES = {
     "REJECTED": grpc.StatusCode.INVALID_ARGUMENT,
     "CONTEXT_TOO_LONG": grpc.StatusCode.FAILED_PRECONDITION,
     "BACKEND_MISCONFIGURED": grpc.StatusCode.FAILED_PRECONDITION,
-    "CONTENT_FILTERED": grpc.StatusCode.FAILED_PRECONDITION,
+    "CONTENT_FILTERED": grpc.StatusCode.INVALID_ARGUMENT,
     "RATE_LIMITED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "ALL_FAILED": grpc.StatusCode.UNAVAILABLE,
     "STREAM_BROKEN": grpc.StatusCode.UNAVAILABLE,
@@ -138,7 +142,7 @@ def _check_failure(case: Case, error: QuickthornError) -> None:
     if case.status == 200:
         wanted = {"ALL_FAILED", "STREAM_BROKEN", "RATE_LIMITED", "REJECTED"}
     for tag, reason in TOLD_BETTER.items():
-        if tag in case.tags:
+        if tag in {*case.tags, told.get("code")}:
             wanted = {reason}
     if str(told.get("message")).startswith(KEY_REFUSED):
         wanted = {"BACKEND_MISCONFIGURED"}

@@ -11,7 +11,7 @@ from quickthorn_server.core.known import KNOWN
 
 _WIRE_KEYS = frozenset({"base_url", "path", "headers", "api_key_env", "api_key_file"})
 _OWN_KEYS = frozenset[str]().union(*(known.settings for known in KNOWN.values()))
-_ACCOUNT_URLS = {"azure": "https://NAME.openai.azure.com"}
+_ACCOUNT_URLS = {"azure": "https://NAME.openai.azure.com", "vllm": "http://127.0.0.1:8000/v1"}
 _MODELS = {
     "openai": "gpt-5-mini",
     "azure": "the deployment's name",

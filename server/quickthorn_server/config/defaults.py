@@ -17,6 +17,7 @@ from quickthorn_server.core.catalogue import (
     Timeouts,
 )
 from quickthorn_server.core.claude import lacks
+from quickthorn_server.core.dialects import RESPONSES, by_responses
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.known import COMPATIBLE, KNOWN
 
@@ -127,6 +128,8 @@ def carries(backend: Backend) -> frozenset[Feature]:
     known = KNOWN[backend.provider]
     if backend.provider == "anthropic":
         return known.carries - lacks(model(backend))
+    if "api" in known.settings and by_responses(backend.api, backend.path or ""):
+        return RESPONSES
     foreign = backend.provider == "openai" and base_url(backend) != known.base_url
     return COMPATIBLE if foreign else known.carries
 

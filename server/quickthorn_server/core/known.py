@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from quickthorn_server.core.dialects import AZURE, DIALECTS, OPENAI, Dialect
 from quickthorn_server.core.features import ALL_FEATURES, Feature
 
 _SAMPLING = frozenset(
@@ -15,20 +16,6 @@ _SAMPLING = frozenset(
         Feature.PRESENCE_PENALTY,
         Feature.SEED,
         Feature.STOP,
-    }
-)
-_TOOLS = frozenset({Feature.TOOL_CHOICE, Feature.PARALLEL_TOOL_CALLS, Feature.STRICT_TOOLS, Feature.STRICT_SCHEMA})
-_CHAT = (
-    _SAMPLING
-    | _TOOLS
-    | {
-        Feature.EFFORT,
-        Feature.IMAGE_URI,
-        Feature.IMAGE_FILE,
-        Feature.IMAGE_DETAIL,
-        Feature.DOCUMENT_FILE,
-        Feature.TOOL_RESULT_MEDIA,
-        Feature.DIMENSIONS,
     }
 )
 _GOOGLE = _SAMPLING | {
@@ -72,9 +59,14 @@ class Known:
     remote: bool = True
 
 
+def _shaped(dialect: Dialect, *settings: str) -> Known:
+    return Known(dialect.carries, dialect.base_url, dialect.keyless, frozenset({"api", *settings}))
+
+
 KNOWN: Mapping[str, Known] = {
-    "openai": Known(_CHAT | {Feature.TOKEN_INPUTS}, "https://api.openai.com/v1", settings=frozenset({"api"})),
-    "azure": Known(_CHAT | {Feature.TOKEN_INPUTS}, settings=frozenset({"api", "api_version"})),
+    "openai": _shaped(OPENAI),
+    "azure": _shaped(AZURE, "api_version"),
+    **{word: _shaped(dialect) for word, dialect in DIALECTS.items()},
     "anthropic": Known(
         frozenset(
             {

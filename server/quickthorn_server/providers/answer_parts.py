@@ -52,12 +52,12 @@ class AnswerParts:
         """Take in more thinking of a part; an empty *piece* says nothing, and begins nothing."""
         self._say(key, piece, ReasoningDelta)
 
-    def call(self, key: Hashable, call_id: str, name: str) -> None:
+    def call(self, key: Hashable, call_id: str, name: str, arguments: str = "") -> None:
         """Begin a tool call.  Raises BackendError (PROTOCOL) when it has no name."""
         if not name:
             raise BackendError(Failure.PROTOCOL, "a tool call without a name")
-        self._calls[key] = False
-        self._add(ToolCallDelta(self._place(key), call_id, name))
+        self._calls[key] = bool(arguments)
+        self._add(ToolCallDelta(self._place(key), call_id, name, arguments))
 
     def arguments(self, key: Hashable, piece: str) -> None:
         """Take in more of the arguments of a call that has begun.  Raises BackendError (PROTOCOL) when it has not."""

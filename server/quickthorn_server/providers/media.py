@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 
-from quickthorn_server.core.content import Media
+from quickthorn_server.core.content import Media, MediaKind
 
 ANYTHING = "application/octet-stream"
 
@@ -19,3 +19,25 @@ def uri(media: Media) -> str:
     if media.data is None:
         return media.uri
     return f"data:{media.media_type or ANYTHING};base64,{base64(media.data)}"
+
+
+def unwrapped(kind: MediaKind, address: str) -> Media:
+    """Return what *address* is: the bytes of a data URI, or the address itself.  Raises ValueError for bad base64."""
+    head, comma, data = address.partition(",")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        return Media(kind, uri=address)
+    media_type = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
+    return Media(kind, b64decode(data, validate=True), media_type=media_type or ANYTHING)
+
+
+def sound_type(sound: bytes) -> str:
+    """Return the media type of *sound* by how it begins; without a known beginning it is bare samples."""
+    if sound.startswith(b"RIFF"):
+        return "audio/wav"
+    if sound.startswith(b"OggS"):
+        return "audio/ogg"
+    if sound.startswith(b"fLaC"):
+        return "audio/flac"
+    if sound.startswith((b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")):
+        return "audio/mpeg"
+    return "audio/pcm"

@@ -1,9 +1,10 @@
-"""Chat completions and embeddings, of OpenAI and of every server that speaks like it (vLLM, llama.cpp, Ollama ...)."""
+"""Chat completions, responses and embeddings, of OpenAI and of every server that speaks like it."""
 
 from __future__ import annotations
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Burst, Opened
+from quickthorn_server.core.dialects import DIALECTS, OPENAI, Dialect, by_responses
 from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.prompt import Prompt
@@ -12,25 +13,25 @@ from quickthorn_server.providers.event_stream import SSE, EventReading
 from quickthorn_server.providers.http_provider import Batch, Embedded, Header, Outgoing
 from quickthorn_server.providers.openai_reply import Answer
 from quickthorn_server.providers.openai_request import RequestForm
+from quickthorn_server.providers.openai_responses_reply import ResponseAnswer
+from quickthorn_server.providers.openai_responses_request import ResponseForm
 
-DEFAULT_URL, DEFAULT_PATH = "https://api.openai.com/v1", "/chat/completions"
+CHAT, RESPONSES, EMBED = "/chat/completions", "/responses", openai_embed.PATH
 
 
 class OpenAiFormat:
-    """How one backend that speaks chat completions is written to and read."""
+    """How one backend that speaks like OpenAI is written to and read; *dialect* None = that of its provider's word."""
 
     stream_types = frozenset({SSE})
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, dialect: Dialect | None = None) -> None:
+        self._dialect = dialect or DIALECTS.get(backend.provider, OPENAI)
         self._backend = backend
-        root = (backend.base_url or DEFAULT_URL).rstrip("/") + "/"
-        self._chat_url = root + (backend.path or DEFAULT_PATH).lstrip("/")
-        self._embed_url = root + (backend.path or openai_embed.PATH).lstrip("/")
-        self._form = RequestForm(backend)
-        self._headers = {"Content-Type": "application/json"}
-        if backend.api_key is not None:
-            self._headers["Authorization"] = f"Bearer {backend.api_key.reveal()}"
-        self._headers |= backend.headers
+        self._responses = by_responses(backend.options.get("api"), backend.path)
+        self._form = (ResponseForm if self._responses else RequestForm)(backend, self._dialect)
+        self._headers = {"Content-Type": "application/json", **self._key(backend), **backend.headers}
+        self._chat_url = self._address(RESPONSES if self._responses else CHAT)
+        self._embed_url = self._address(EMBED)
 
     def request(self, prompt: Prompt, *, whole: bool) -> Outgoing:
         """Return the request for *prompt*; see `WireFormat.request`."""
@@ -38,15 +39,15 @@ class OpenAiFormat:
 
     def opened(self, header: Header) -> Opened:
         """Return what the head of an answer tells."""
-        return Opened(provider_request_id=header("x-request-id"), http_status=200)
+        return Opened(provider_request_id=openai_errors.request_id(header), http_status=200)
 
     def reading(self, opened: Opened) -> EventReading:
         """Return what reads a streamed answer."""
-        return EventReading(Answer(opened))
+        return EventReading(self._answer(opened))
 
     def whole(self, body: bytes, opened: Opened) -> Burst:
         """Return the chunks of an answer that came in one piece.  Raises BackendError."""
-        answer = Answer(opened)
+        answer = self._answer(opened)
         answer.whole(body)
         answer.finish()
         return answer.burst()
@@ -57,9 +58,25 @@ class OpenAiFormat:
 
     def batches(self, prompt: EmbedPrompt) -> list[Batch]:
         """Return the requests that together embed *prompt*; see `WireFormat.batches`."""
-        body = openai_embed.body(self._backend, prompt)
-        return [Batch(Outgoing(self._embed_url, self._headers, body), len(prompt.inputs))]
+        outgoing = Outgoing(self._embed_url, self._headers, b"")
+        return openai_embed.batches(outgoing, self._backend, prompt, self._dialect)
 
     def embedded(self, body: bytes, batch: Batch) -> Embedded:
         """Return what the answer to *batch* holds.  Raises BackendError (PROTOCOL)."""
         return openai_embed.answer(body, batch.count)
+
+    def _answer(self, opened: Opened) -> Answer | ResponseAnswer:
+        return (ResponseAnswer if self._responses else Answer)(opened, self._backend.provider)
+
+    def _key(self, backend: Backend) -> dict[str, str]:
+        """Return the header that holds the key."""
+        return {} if backend.api_key is None else {"Authorization": f"Bearer {backend.api_key.reveal()}"}
+
+    def _address(self, path: str) -> str:
+        """Return where requests for *path* go: the backend's own path goes before ours.
+
+        The bare host of a known service means its whole address.
+        """
+        known, given = self._dialect.base_url, self._backend.base_url.rstrip("/")
+        root = known if known.startswith(given) else given
+        return f"{root.removesuffix(path)}/{(self._backend.path or path).lstrip('/')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,9 @@ _VAGUE: dict[str, Failure] = {
 
 _WORDS = FailureWords(_TELLING, _VAGUE)
 
+_WRONG_KEY = re.compile(r"(incorrect|invalid) api key", re.IGNORECASE)
+"""xAI says this with status 400, and no word for it but in its prose."""
+
 
 def of_reply(status: int, header: Callable[[str], str], body: bytes) -> BackendError:
     """Return the error that a reply with a failing *status* is."""
@@ -57,8 +61,13 @@ def of_reply(status: int, header: Callable[[str], str], body: bytes) -> BackendE
         json_of(body),
         http_status=status,
         retry_after=retry_after(header("retry-after-ms"), header("retry-after")),
-        provider_request_id=header("x-request-id"),
+        provider_request_id=request_id(header),
     )
+
+
+def request_id(header: Callable[[str], str]) -> str:
+    """Return the provider's own name for a request: `x-request-id`, or Azure's when a proxy of theirs answers."""
+    return header("x-request-id") or header("apim-request-id")
 
 
 def of_payload(
@@ -70,7 +79,10 @@ def of_payload(
     """
     error = _error_object(payload)
     words = [word for word in (error.get("code"), error.get("type"), error.get("status_code")) if word is not None]
-    failure = _WORDS.failure(words, str(error.get("message") or ""), http_status)
+    message = str(error.get("message") or "")
+    failure = _WORDS.failure(words, message, http_status)
+    if failure is Failure.INVALID and _WRONG_KEY.search(message):
+        failure = Failure.UNAUTHENTICATED
     return failed(failure, http_status, retry_after=retry_after, provider_request_id=provider_request_id)
 
 

@@ -8,8 +8,10 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.dialects import DIALECTS
 from quickthorn_server.core.provider import Provider
 from quickthorn_server.providers.anthropic import AnthropicFormat
+from quickthorn_server.providers.azure import AzureFormat
 from quickthorn_server.providers.gemini import GeminiFormat
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider, WireFormat
@@ -24,6 +26,8 @@ WIRE_FORMATS: Mapping[str, Callable[[Backend], WireFormat]] = {
     "openai": OpenAiFormat,
     "gemini": GeminiFormat,
     "vertex": VertexFormat,
+    "azure": AzureFormat,
+    **dict.fromkeys(DIALECTS, OpenAiFormat),
 }
 """The formats that are spoken over HTTP, by the provider's word."""
 
