@@ -20,6 +20,9 @@ from quickthorn_server.core.content import Citation, Kind, OpaqueState, Part
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage
 
+_NONE = object()
+"""No key of any part."""
+
 
 class AnswerParts:
     """Collects what one answer says and gives it as chunks.
@@ -32,7 +35,9 @@ class AnswerParts:
         self._opened = opened
         self._chunks: list[Chunk] = []
         self._pieces: list[str] = []
-        self._writing: tuple[int, type[TextDelta | ReasoningDelta]] | None = None
+        self._key: Hashable = _NONE  # of the part that is being written, its kind and its place
+        self._kind: type[TextDelta | ReasoningDelta] = TextDelta
+        self._at = 0
         self._places: dict[Hashable, int] = {}
         self._next = 0
         self._calls: dict[Hashable, bool] = {}  # whether a call has had arguments
@@ -110,19 +115,15 @@ class AnswerParts:
             raise TypeError
         if not piece:
             return
-        place = self._place(key)
-        if self._writing is not None and self._writing != (place, kind):
+        if key != self._key or kind is not self._kind:
             self._flush()
-        self._writing = place, kind
+            self._key, self._kind, self._at = key, kind, self._place(key)
         self._pieces.append(piece)
 
     def _flush(self) -> None:
-        if self._writing is None:
-            return
-        place, kind = self._writing
-        self._writing = None
-        self._chunks.append(kind(place, "".join(self._pieces)))
-        self._pieces.clear()
+        if self._pieces:
+            self._chunks.append(self._kind(self._at, "".join(self._pieces)))
+            self._pieces.clear()
 
     def _add(self, chunk: Chunk) -> None:
         self._flush()

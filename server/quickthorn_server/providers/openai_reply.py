@@ -38,6 +38,8 @@ _DONE = b"[DONE]"
 _NOTHING: dict[str, Any] = {}
 _WORDS = frozenset({"role", "content"})
 """What the deltas of plain text hold."""
+_THOUGHTS = _WORDS | {"reasoning", "reasoning_content"}
+"""What those of plain thinking do."""
 
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
 
@@ -117,11 +119,10 @@ class Answer:
     def _choice(self, choice: dict[str, Any], field: str) -> None:
         said = choice.get(field)
         if said:
-            if _WORDS.issuperset(said):
-                if said.get("content"):
-                    self._content(said["content"])
-            else:
+            if not _WORDS.issuperset(said):
                 self._said(said)
+            elif said.get("content"):
+                self._content(said["content"])
         if choice.get("logprobs"):
             self._beside.logprobs(choice["logprobs"])
         reason = choice.get("finish_reason")
@@ -134,6 +135,8 @@ class Answer:
             self._parts.reasoning("reasoning", thought)
         if said.get("content"):
             self._content(said["content"])
+        if _THOUGHTS.issuperset(said):
+            return
         if said.get("refusal"):
             self._refusal += said["refusal"]
         for call in said.get("tool_calls") or ():
@@ -144,18 +147,15 @@ class Answer:
 
     def _content(self, content: str | list[dict[str, Any]]) -> None:
         if isinstance(content, str):
-            return self._text(content)
+            self._parts.text("text", content)
+            self._written.append(content)
+            return
         for item in content:  # Mistral's way of saying what is thinking and what is text
             if item["type"] == "thinking":
                 for piece in item["thinking"]:
                     self._parts.reasoning("reasoning", piece["text"])
             elif item["type"] == "text":
-                self._text(item["text"])
-        return None
-
-    def _text(self, text: str) -> None:
-        self._parts.text("text", text)
-        self._written.append(text)
+                self._content(_string(item["text"]))
 
     def _finished(self, reason: str, choice: dict[str, Any]) -> None:
         if reason in _BREAKDOWNS:
@@ -165,3 +165,9 @@ class Answer:
         self._stop_sequence = stop if isinstance(stop, str) else ""
         if self._reason is FinishReason.CONTENT_FILTER and choice.get("content_filter_results"):
             self._beside.filtered(choice["content_filter_results"])
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
