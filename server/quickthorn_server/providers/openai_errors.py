@@ -78,7 +78,10 @@ def of_payload(
     A status of 200 means that the error came inside a stream.
     """
     error = _error_object(payload)
-    words = [word for word in (error.get("code"), error.get("type"), error.get("status_code")) if word is not None]
+    inner = error.get("innererror")  # where Azure says why it refused a prompt
+    words = [error.get(name) for name in ("code", "type", "status_code")]
+    if isinstance(inner, dict):
+        words.append(inner.get("code"))
     message = str(error.get("message") or "")
     failure = _WORDS.failure(words, message, http_status)
     if failure is Failure.INVALID and _WRONG_KEY.search(message):
