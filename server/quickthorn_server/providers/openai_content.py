@@ -155,7 +155,7 @@ class Turns:
 
         In all other turns it stays here: no server reads it there, and some charge for it or refuse it.
         """
-        state = next((part.opaque.data for part in parts if part.opaque and part.opaque.data), None)
+        state = next((part.opaque.data for part in parts if part.opaque and part.opaque.data.startswith(b"[")), None)
         if state is not None:
             message["reasoning_details"] = orjson.Fragment(state)
             return

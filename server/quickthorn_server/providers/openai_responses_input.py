@@ -94,7 +94,7 @@ class Items:
                     call_id, name, arguments, custom=part.opaque is not None and part.opaque.data == CUSTOM
                 )
             case Reasoning():
-                if part.opaque is not None and part.opaque.data:
+                if part.opaque is not None and part.opaque.data.startswith(b"{"):
                     yield orjson.Fragment(part.opaque.data)
             case Media(data=bytes(data)) if part.opaque is not None and part.opaque.data:
                 yield _drawn(part.opaque.data.decode(), data)
