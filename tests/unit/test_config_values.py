@@ -24,7 +24,8 @@ from quickthorn_server.core.catalogue import (
     Timeouts,
     Upstream,
 )
-from quickthorn_server.core.known import COMPATIBLE
+from quickthorn_server.core.dialects import AZURE, COMPATIBLE, DIALECTS, OPENAI, RESPONSES
+from quickthorn_server.core.features import Feature
 from quickthorn_server.core.usage import Price
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
@@ -107,7 +108,7 @@ def test_every_key_arrives() -> None:
         timeouts=Timeouts(0.25, 2.0, 1.5, 60.0),
         breaker=BreakerRule(2, 10.0, 3, 4, 30.0, 20, 0.07, 1.5, 0.625),
         limits=Limits(200, 5000, 2_000_000),
-        carries=COMPATIBLE,
+        carries=COMPATIBLE.carries,
     )
     (route,) = catalogue.routes.values()
     assert route.entries == (Entry("fast"), Entry("steady", 2, 1))
@@ -128,6 +129,22 @@ def test_what_is_left_out_has_the_defaults_of_the_vocabulary() -> None:
     assert (route.retry, route.hedge, route.strategy) == (RetryRule(), None, Strategy.PRIORITY)
     assert catalogue.server == ServerRule()
     assert backend.capabilities == frozenset({"text"})
+
+
+@pytest.mark.parametrize(
+    ("backend", "carried"),
+    [
+        ("provider: openai, model: m, api_key_env: KEY", OPENAI.carries),
+        ("provider: openai, model: m, base_url: http://host:8000/v1", COMPATIBLE.carries),
+        ("provider: openai, model: m, api_key_env: KEY, api: responses", RESPONSES),
+        ("provider: openai, model: m, api_key_env: KEY, path: /responses", RESPONSES),
+        ("provider: groq, model: m, api_key_env: KEY", DIALECTS["groq"].carries),
+        ("provider: azure, model: m, api_key_env: KEY, base_url: https://a.openai.azure.com", AZURE.carries),
+    ],
+)
+def test_what_a_backend_carries_is_what_its_dialect_and_interface_do(backend: str, carried: frozenset[Feature]) -> None:
+    """By its word, its address and the way to ask."""
+    assert only(backend).carries == carried
 
 
 @pytest.mark.parametrize(("first_token", "slow"), [("1s", 0.8), ("5s", 4.0), ("10s", 8.0), ("60s", 8.0)])

@@ -21,7 +21,7 @@ from quickthorn_server.core.content import (
     ToolCall,
     ToolResult,
 )
-from quickthorn_server.core.dialects import DIALECTS
+from quickthorn_server.core.dialects import COMPATIBLE, DIALECTS, OPENAI, Dialect, dialect_of
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.known import KNOWN
@@ -38,7 +38,7 @@ from quickthorn_server.providers.openai import OpenAiFormat
 
 
 def sent(provider: str, *messages: Message, whole: bool = True, base_url: str = "", **more: Any) -> dict[str, Any]:
-    backend = Backend("b", provider, "m", "m", base_url=base_url or "https://x/v1")
+    backend = Backend("b", provider, "m", "m", base_url=base_url)
     prompt = Prompt(messages or (Message(Role.USER, (Part(Text("hi")),)),), **more)
     found: dict[str, Any] = json.loads(OpenAiFormat(backend).request(prompt, whole=whole).body)
     return found
@@ -188,6 +188,23 @@ def test_instructions_within_a_conversation_are_told_by_the_user_where_they_must
 def test_media_where_dialects_differ(provider: str, kind: Kind, item: dict[str, Any]) -> None:
     """By the kind of content part that the server documents."""
     assert content(provider, Part(kind)) == [item]
+
+
+@pytest.mark.parametrize(
+    ("provider", "base_url", "dialect"),
+    [
+        ("openai", "", OPENAI),
+        ("openai", "https://eu.api.openai.com/v1", OPENAI),
+        ("openai", "http://127.0.0.1:8000/v1", COMPATIBLE),
+        ("groq", "http://127.0.0.1:8000/v1", DIALECTS["groq"]),
+    ],
+)
+def test_a_compatible_server_is_asked_for_more_than_openai(provider: str, base_url: str, dialect: Dialect) -> None:
+    """It is known by its address alone, and says itself what it does not take; a word means its dialect anywhere."""
+    assert dialect_of(provider, base_url) is dialect
+    asked = sent(provider, base_url=base_url, sampling=Sampling(9))
+    assert asked[dialect.limit] == 9
+    assert (Feature.AUDIO_URI in dialect.carries) is (dialect is COMPATIBLE)
 
 
 def test_cache_hints_go_where_they_are_read() -> None:

@@ -17,9 +17,9 @@ from quickthorn_server.core.catalogue import (
     Timeouts,
 )
 from quickthorn_server.core.claude import lacks
-from quickthorn_server.core.dialects import RESPONSES, by_responses
+from quickthorn_server.core.dialects import COMPATIBLE, RESPONSES, by_responses, dialect_of
 from quickthorn_server.core.features import Feature
-from quickthorn_server.core.known import COMPATIBLE, KNOWN
+from quickthorn_server.core.known import KNOWN
 
 LOCAL_MODEL = "smollm2-135m-instruct"
 LOCAL_CONTEXT = 4096
@@ -130,8 +130,8 @@ def carries(backend: Backend) -> frozenset[Feature]:
         return known.carries - lacks(model(backend))
     if "api" in known.settings and by_responses(backend.api, backend.path or ""):
         return RESPONSES
-    foreign = backend.provider == "openai" and base_url(backend) != known.base_url
-    return COMPATIBLE if foreign else known.carries
+    foreign = backend.provider == "openai" and dialect_of("openai", base_url(backend)) is COMPATIBLE
+    return COMPATIBLE.carries if foreign else known.carries
 
 
 def _file_stem(path: str) -> str:

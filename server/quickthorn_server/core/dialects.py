@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.prompt import ReasoningEffort
@@ -92,7 +93,15 @@ OPENAI = Dialect(
     limit="max_completion_tokens",
     efforts=_efforts(max="xhigh"),
 )
-"""The original, and every server that is only known to be compatible with it."""
+"""The original."""
+
+COMPATIBLE = replace(
+    OPENAI,
+    base_url="",
+    has=OPENAI.has | {Feature.TOP_K, Feature.DOCUMENT_URI, Feature.AUDIO_URI, Feature.VIDEO_URI},
+    limit="max_tokens",
+)
+"""What a server that speaks like OpenAI, and is none that is known, may do: it will say so itself if it does not."""
 
 AZURE = Dialect("azure", has=OPENAI.has, limit=OPENAI.limit, efforts=OPENAI.efforts)
 
@@ -226,6 +235,15 @@ DIALECTS: Mapping[str, Dialect] = {row.word: row for row in _ROWS}
 _RESPONSES_LACK = _PENALTIES | {Feature.SEED, Feature.STOP}
 RESPONSES = (OPENAI.carries | {Feature.DOCUMENT_URI}) - _RESPONSES_LACK
 """What the Responses API carries, whoever serves it."""
+
+
+def dialect_of(provider: str, base_url: str) -> Dialect:
+    """Return what is spoken to an OpenAI-shaped *provider*; `openai` somewhere else means any compatible server."""
+    if provider in DIALECTS:
+        return DIALECTS[provider]
+    host = urlsplit(base_url).hostname or ""
+    ours = not host or host == "api.openai.com" or host.endswith(".api.openai.com")
+    return OPENAI if ours else COMPATIBLE
 
 
 def by_responses(api: str | None, path: str) -> bool:

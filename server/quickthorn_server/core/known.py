@@ -137,6 +137,3 @@ KNOWN: Mapping[str, Known] = {
     "scripted": Known(ALL_FEATURES, keyless=True, settings=frozenset({"script"}), remote=False),
 }
 """By the provider's word in the configuration."""
-
-COMPATIBLE = KNOWN["openai"].carries | {Feature.TOP_K, Feature.AUDIO_URI, Feature.VIDEO_URI, Feature.DOCUMENT_URI}
-"""What a server that speaks like OpenAI, and is none that is known, may carry: it will say so itself if it does not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Burst, Opened
-from quickthorn_server.core.dialects import DIALECTS, OPENAI, Dialect, by_responses
+from quickthorn_server.core.dialects import Dialect, by_responses, dialect_of
 from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.prompt import Prompt
@@ -20,12 +20,12 @@ CHAT, RESPONSES, EMBED = "/chat/completions", "/responses", openai_embed.PATH
 
 
 class OpenAiFormat:
-    """How one backend that speaks like OpenAI is written to and read; *dialect* None = that of its provider's word."""
+    """How one backend that speaks like OpenAI is written to and read; *dialect* None = its provider's."""
 
     stream_types = frozenset({SSE})
 
     def __init__(self, backend: Backend, dialect: Dialect | None = None) -> None:
-        self._dialect = dialect or DIALECTS.get(backend.provider, OPENAI)
+        self._dialect = dialect or dialect_of(backend.provider, backend.base_url)
         self._backend = backend
         self._responses = by_responses(backend.options.get("api"), backend.path)
         self._form = (ResponseForm if self._responses else RequestForm)(backend, self._dialect)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.content import ProviderBlock
-from quickthorn_server.core.dialects import OPENAI, Dialect
+from quickthorn_server.core.dialects import Dialect, dialect_of
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.prompt import (
@@ -34,12 +33,12 @@ _LIMITS = ("max_completion_tokens", "max_tokens")
 class RequestForm:
     """What every request to one backend shares."""
 
-    def __init__(self, backend: Backend, dialect: Dialect = OPENAI) -> None:
+    def __init__(self, backend: Backend, dialect: Dialect | None = None) -> None:
         self._model = backend.model
-        self._dialect = dialect
-        self._turns = Turns(dialect)
+        self._dialect = dialect or dialect_of(backend.provider, backend.base_url)
+        self._turns = Turns(self._dialect)
         self._params = dict(backend.params)
-        self._limit = _limit_name(backend, dialect)
+        self._limit = _limit_name(backend, self._dialect)
         if "max_output_tokens" in self._params:
             self._params[self._limit] = self._params.pop("max_output_tokens")
 
@@ -159,13 +158,8 @@ def _placed(path: str, value: Any) -> dict[str, Any]:
 
 
 def _limit_name(backend: Backend, dialect: Dialect) -> str:
-    """Return how this backend calls the output limit: as its `params` do, or else as its dialect or host does."""
-    for name in _LIMITS:
-        if name in backend.params:
-            return name
-    if dialect is OPENAI and urlsplit(backend.base_url).hostname not in {None, "api.openai.com"}:
-        return _LIMITS[1]
-    return dialect.limit
+    """Return how this backend calls the output limit: as its `params` do, or else as its dialect does."""
+    return next((name for name in _LIMITS if name in backend.params), dialect.limit)
 
 
 def _format(wanted: ResponseFormat | None, dialect: Dialect) -> dict[str, Any]:
