@@ -30,6 +30,7 @@ def error(**fields: Any) -> dict[str, Any]:
         (400, error(code="content_filter", type=400), Failure.CONTENT_FILTERED),
         (400, error(code="content_policy_violation"), Failure.CONTENT_FILTERED),
         (400, {}, Failure.INVALID),
+        (400, {"code": "invalid-argument", "error": "Incorrect API key provided."}, Failure.UNAUTHENTICATED),
         (401, error(code="invalid_api_key"), Failure.UNAUTHENTICATED),
         (401, {"detail": "no"}, Failure.UNAUTHENTICATED),
         (402, error(code=402), Failure.QUOTA_EXHAUSTED),

@@ -358,6 +358,21 @@ def test_thinking_that_is_not_sealed_is_no_state() -> None:
     assert items(said(Role.ASSISTANT, Reasoning("hm"))) == []
 
 
+def test_state_of_one_interface_is_not_sent_to_the_other() -> None:
+    """A route may hold backends of both: each reads its own, and the other's thinking stays here."""
+    sealed = (Part(Reasoning("hm"), opaque=OpaqueState("openai", "", "", b'[{"data":"x"}]')), PARTS[0], Part(Text("x")))
+    turn = Message(Role.ASSISTANT, sealed)
+    assert [item.get("type", "message") for item in items(turn)] == ["reasoning", "message"]
+    chat = json.loads(OpenAiFormat(Backend("b", "openai", "m", "m")).request(ask(turn), whole=True).body)
+    assert chat["messages"] == [{"role": "assistant", "content": "x", "reasoning_details": [{"data": "x"}]}]
+    alone = json.loads(
+        OpenAiFormat(Backend("b", "openai", "m", "m"))
+        .request(ask(Message(Role.ASSISTANT, sealed[1:])), whole=True)
+        .body
+    )
+    assert alone["messages"] == [{"role": "assistant", "content": "x"}]
+
+
 @pytest.mark.parametrize(
     ("status", "more", "reason"),
     [
