@@ -138,6 +138,7 @@ def test_what_is_left_out_has_the_defaults_of_the_vocabulary() -> None:
         ("provider: openai, model: m, base_url: http://host:8000/v1", COMPATIBLE.carries),
         ("provider: openai, model: m, api_key_env: KEY, api: responses", RESPONSES),
         ("provider: openai, model: m, api_key_env: KEY, path: /responses", RESPONSES),
+        ("provider: openai, model: gpt-5.6, api_key_env: KEY", OPENAI.carries | {Feature.CACHE_HINTS}),
         ("provider: groq, model: m, api_key_env: KEY", DIALECTS["groq"].carries),
         ("provider: azure, model: m, api_key_env: KEY, base_url: https://a.openai.azure.com", AZURE.carries),
     ],

@@ -217,6 +217,23 @@ def test_cache_hints_go_where_they_are_read() -> None:
     assert content("groq", hinted) == "long"
 
 
+@pytest.mark.parametrize(
+    ("model", "marked"),
+    [("gpt-5.6-terra", True), ("gpt-6", True), ("gpt-5.5", False), ("gpt-4o", False), ("o4-mini", False)],
+)
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_openai_is_told_where_to_cache_since_models_know_it(api: str, model: str, marked: bool) -> None:
+    """Older ones would refuse the mark, and are known not to carry it."""
+    hinted = Part(Text("long"), cache=CacheHint())
+    wire = OpenAiFormat(Backend("b", "openai", model, "m", options={"api": api}))
+    body = json.loads(wire.request(Prompt((Message(Role.USER, (hinted,)),), system=(hinted,)), whole=True).body)
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    kind = "text" if api == "chat" else "input_text"
+    written = [{"type": kind, "text": "long", **mark}] if marked else "long"
+    assert (body["messages"] if api == "chat" else body["input"])[-1]["content"] == written
+    assert json.dumps(body).count("prompt_cache_breakpoint") == 2 * marked
+
+
 def test_options_are_read_by_both_names() -> None:
     """Those of the dialect's own name win."""
     given = {"openai": '{"user":"a","n":1}', "groq": '{"user":"b"}', "mistral": '{"user":"c"}'}

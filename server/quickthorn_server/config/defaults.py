@@ -17,7 +17,7 @@ from quickthorn_server.core.catalogue import (
     Timeouts,
 )
 from quickthorn_server.core.claude import lacks
-from quickthorn_server.core.dialects import COMPATIBLE, RESPONSES, by_responses, dialect_of
+from quickthorn_server.core.dialects import AZURE, RESPONSES, by_responses, cache_mark, dialect_of
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.known import KNOWN
 
@@ -128,10 +128,15 @@ def carries(backend: Backend) -> frozenset[Feature]:
     known = KNOWN[backend.provider]
     if backend.provider == "anthropic":
         return known.carries - lacks(model(backend))
-    if "api" in known.settings and by_responses(backend.api, backend.path or ""):
-        return RESPONSES
-    foreign = backend.provider == "openai" and dialect_of("openai", base_url(backend)) is COMPATIBLE
-    return COMPATIBLE.carries if foreign else known.carries
+    return _shaped(backend) if "api" in known.settings else known.carries
+
+
+def _shaped(backend: Backend) -> frozenset[Feature]:
+    """Return what a backend that speaks like OpenAI carries, by its dialect, its interface and its model."""
+    dialect = AZURE if backend.provider == AZURE.word else dialect_of(backend.provider, base_url(backend))
+    responses = by_responses(backend.api, backend.path or "")
+    marks = {Feature.CACHE_HINTS} if cache_mark(dialect, model(backend), responses=responses) else set()
+    return (RESPONSES if responses else dialect.carries) | marks
 
 
 def _file_stem(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +10,9 @@ from urllib.parse import urlsplit
 
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.prompt import ReasoningEffort
+
+_GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?")
+_FIRST_MARKED = (5, 6)
 
 _COMMON = frozenset(
     {
@@ -53,10 +57,10 @@ class Dialect:
     *limit*: what the output limit is called.  *names*: fields that have another name here.  *asks_usage*: whether
     `stream_options` is taken.  *effort*, *budget*: where thinking is set, with dots; *budget* "" = nowhere.
     *off*: what switches thinking off where no word of *efforts* does.  *echo*: under which name the thinking of a turn
-    that called tools goes back, "" = not.  *schemas*: whether `json_schema` is taken.  *system_anywhere*: whether
-    instructions may stand within the conversation.  *short_ids*: calls are named by nine letters and digits.
-    *document*: the kind of a content part that holds one.  *embed_inputs*, *embed_tokens*: the most that one embeddings
-    request takes.
+    that called tools goes back, "" = not; *echoes_all*: that of other turns, too.  *schemas*: whether `json_schema` is
+    taken.  *system_anywhere*: whether instructions may stand within the conversation.  *short_ids*: calls are named by
+    nine letters and digits.  *document*: the kind of a content part that holds one.  *embed_inputs*, *embed_tokens*:
+    the most that one embeddings request takes.
     """
 
     word: str
@@ -71,6 +75,7 @@ class Dialect:
     off: Mapping[str, Any] | None = None
     budget: str = ""
     echo: str = ""
+    echoes_all: bool = False
     schemas: bool = True
     system_anywhere: bool = True
     short_ids: bool = False
@@ -119,7 +124,7 @@ _ROWS = (
         off={"reasoning": {"enabled": False}},
     ),
     Dialect(
-        # "Thinking Mode": effort low, high, max; the turns that called tools must come back with their thinking.
+        # "Thinking Mode": effort low, high, max; thinking must come back where tools are called, and may elsewhere.
         "deepseek",
         "https://api.deepseek.com",
         lacks=_PICTURES
@@ -133,6 +138,7 @@ _ROWS = (
         efforts=_efforts(minimal="low", medium="high"),
         off={"thinking": {"type": "disabled"}},
         echo="reasoning_content",
+        echoes_all=True,
         schemas=False,
     ),
     Dialect(
@@ -244,6 +250,18 @@ def dialect_of(provider: str, base_url: str) -> Dialect:
     host = urlsplit(base_url).hostname or ""
     ours = not host or host == "api.openai.com" or host.endswith(".api.openai.com")
     return OPENAI if ours else COMPATIBLE
+
+
+def cache_mark(dialect: Dialect, model: str, *, responses: bool = False) -> str:
+    """Return the field that ends a cached prefix, "" = there is none.
+
+    OpenAI's models have one since GPT-5.6 ("Prompt caching"), in both interfaces; older ones refuse it.
+    """
+    if Feature.CACHE_HINTS in dialect.has and not responses:
+        return "cache_control"
+    version = _GPT.match(model) if dialect is OPENAI else None
+    marked = version is not None and (int(version[1]), int(version[2] or 0)) >= _FIRST_MARKED
+    return "prompt_cache_breakpoint" if marked else ""
 
 
 def by_responses(api: str | None, path: str) -> bool:

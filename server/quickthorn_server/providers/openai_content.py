@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from quickthorn_server.core.content import (
+    CacheHint,
     Media,
     MediaKind,
     Message,
@@ -22,7 +23,7 @@ from quickthorn_server.core.content import (
     ToolCall,
     ToolResult,
 )
-from quickthorn_server.core.dialects import OPENAI, Dialect
+from quickthorn_server.core.dialects import OPENAI, Dialect, cache_mark
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.features import Feature
 from quickthorn_server.providers.media import base64, uri
@@ -49,8 +50,9 @@ class Turns:
     Instructions are said by the system: OpenAI reads that as the developer's word where a model knows that role.
     """
 
-    def __init__(self, dialect: Dialect = OPENAI) -> None:
+    def __init__(self, dialect: Dialect = OPENAI, model: str = "") -> None:
         self._dialect = dialect
+        self._mark = cache_mark(dialect, model)
 
     def messages(self, system: Iterable[Part], conversation: Iterable[Message]) -> list[dict[str, Any]]:
         """Return the whole conversation, *system* first.
@@ -78,12 +80,8 @@ class Turns:
         return orjson.Fragment(block.json)
 
     def cached(self, part: Part) -> dict[str, Any]:
-        """Return the cache mark of *part*, where there is one and the dialect has any."""
-        return cache_control(part.cache.ttl) if part.cache is not None and self._caches else {}
-
-    @property
-    def _caches(self) -> bool:
-        return Feature.CACHE_HINTS in self._dialect.has
+        """Return the cache mark of *part*, where there is one and the model knows any."""
+        return cache_end(self._mark, part.cache) if part.cache is not None else {}
 
     def _user(self, parts: Iterable[Part]) -> list[dict[str, Any]]:
         """Return tool messages for tool results, then one user message.
@@ -160,7 +158,7 @@ class Turns:
             message["reasoning_details"] = orjson.Fragment(state)
             return
         words = "".join(part.kind.text for part in parts if isinstance(part.kind, Reasoning))
-        if not words or not message.get("tool_calls"):
+        if not words or not (message.get("tool_calls") or self._dialect.echoes_all):
             return
         if self._dialect.echo == "thinking":
             thinking = {"type": "thinking", "thinking": [{"type": "text", "text": words}]}
@@ -174,7 +172,7 @@ class Turns:
         match tuple(parts):
             case ():
                 return ""
-            case (Part(kind=Text(text), cache=cache),) if cache is None or not self._caches:
+            case (Part(kind=Text(text), cache=cache),) if cache is None or not self._mark:
                 return text
             case several:
                 return [self._item(part) for part in several]
@@ -197,9 +195,15 @@ class Turns:
         return hashlib.sha256(call_id.encode()).hexdigest()[:9]
 
 
-def cache_control(ttl: float | None) -> dict[str, Any]:
-    """Return the mark that ends a cached prefix (OpenRouter, "Prompt Caching"): five minutes, or an hour."""
-    return {"cache_control": {"type": "ephemeral", **({"ttl": "1h"} if ttl and ttl > _CACHE_MINUTES else {})}}
+def cache_end(mark: str, hint: CacheHint) -> dict[str, Any]:
+    """Return the field *mark* that ends a cached prefix, none for "".
+
+    OpenRouter's lives for five minutes or an hour ("Prompt Caching"), OpenAI's for as long as OpenAI likes.
+    """
+    if mark == "cache_control":
+        hour = {"ttl": "1h"} if hint.ttl is not None and hint.ttl > _CACHE_MINUTES else {}
+        return {mark: {"type": "ephemeral", **hour}}
+    return {mark: {"mode": "explicit"}} if mark else {}
 
 
 def _shown(part: Part, media: Media, message: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from quickthorn_server.core.prompt import (
     ToolChoice,
 )
 from quickthorn_server.providers.json_text import options
-from quickthorn_server.providers.openai_content import NAME, Turns, cache_control
+from quickthorn_server.providers.openai_content import NAME, Turns, cache_end
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 """The two names of one limit: the first is OpenAI's own, the second everybody else's."""
@@ -36,7 +36,7 @@ class RequestForm:
     def __init__(self, backend: Backend, dialect: Dialect | None = None) -> None:
         self._model = backend.model
         self._dialect = dialect or dialect_of(backend.provider, backend.base_url)
-        self._turns = Turns(self._dialect)
+        self._turns = Turns(self._dialect, backend.model)
         self._params = dict(backend.params)
         self._limit = _limit_name(backend, self._dialect)
         if "max_output_tokens" in self._params:
@@ -97,7 +97,7 @@ class RequestForm:
             return self._turns.verbatim(tool.kind)
         written = {"type": "function", "function": function(tool.kind)}
         if tool.cache is not None and Feature.CACHE_HINTS in self._dialect.has:
-            written |= cache_control(tool.cache.ttl)
+            written |= cache_end("cache_control", tool.cache)
         return written
 
 

@@ -23,17 +23,21 @@ from quickthorn_server.core.content import (
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.providers.json_text import members
 from quickthorn_server.providers.media import base64, uri
-from quickthorn_server.providers.openai_content import CUSTOM, NAME, NOTES
+from quickthorn_server.providers.openai_content import CUSTOM, NAME, NOTES, cache_end
 
 PHASE = b"phase:"
 """Begins the state of a text that was said on the way: OpenAI asks to be told again that it was."""
 
 
 class Items:
-    """Writes the items of one conversation.  *provider*: whose blocks it may hold beside OpenAI's own."""
+    """Writes the items of one conversation.
 
-    def __init__(self, provider: str) -> None:
+    *provider*: whose blocks it may hold beside OpenAI's own.  *mark*: the field that ends a cached prefix, "" = none.
+    """
+
+    def __init__(self, provider: str, mark: str = "") -> None:
         self._provider = provider
+        self._mark = mark
         self._custom: set[str] = set()
 
     def items(self, conversation: Iterable[Message]) -> list[Any]:
@@ -45,7 +49,7 @@ class Items:
         for message in conversation:
             match message.role:
                 case Role.SYSTEM:
-                    written.append(instruction(message.parts))
+                    written.append(self.instruction(message.parts))
                 case Role.USER:
                     written += self._user(message.parts)
                 case Role.ASSISTANT:
@@ -66,11 +70,11 @@ class Items:
             else:
                 rest.append(part)
         if rest:
-            yield {"role": "user", "content": _content(rest, self)}
+            yield {"role": "user", "content": self._content(rest)}
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
         kind = "custom_tool_call_output" if result.tool_call_id in self._custom else "function_call_output"
-        return {"type": kind, "call_id": result.tool_call_id, "output": _content(result.parts, self)}
+        return {"type": kind, "call_id": result.tool_call_id, "output": self._content(result.parts)}
 
     def _assistant(self, parts: Iterable[Part]) -> Iterator[Any]:
         """Yield what the model said in its order, neighbouring texts as one message."""
@@ -110,37 +114,39 @@ class Items:
             return {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": arguments}
         return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
 
+    def instruction(self, parts: Iterable[Part]) -> dict[str, Any]:
+        """Return an instruction as the item that it is wherever it stands."""
+        return {"role": "developer", "content": self._content(parts)}
 
-def instruction(parts: Iterable[Part]) -> dict[str, Any]:
-    """Return an instruction as the item that it is wherever it stands."""
-    return {"role": "developer", "content": _content(parts, None)}
+    def _content(self, parts: Iterable[Part]) -> str | list[Any]:
+        match tuple(parts):
+            case ():
+                return ""
+            case (Part(kind=Text(text), cache=cache),) if cache is None or not self._mark:
+                return text
+            case several:
+                return [self._input(part) for part in several]
+
+    def _input(self, part: Part) -> Any:
+        end = cache_end(self._mark, part.cache) if part.cache is not None else {}
+        match part.kind:
+            case Text(text):
+                return {"type": "input_text", "text": text, **end}
+            case Media(kind=MediaKind.IMAGE) as media:
+                return {"type": "input_image", **_image(media), **end}
+            case Media(kind=MediaKind.DOCUMENT) as media:
+                return {"type": "input_file", **_document(media), **end}
+            case ProviderBlock() as block:
+                return self.verbatim(block)
+            case Media() as media:
+                raise _cannot(media.kind.value)
+            case other:
+                raise _cannot(type(other).__name__)
 
 
-def _content(parts: Iterable[Part], items: Items | None) -> str | list[Any]:
-    match tuple(parts):
-        case ():
-            return ""
-        case (Part(kind=Text(text)),):
-            return text
-        case several:
-            return [_input(part, items) for part in several]
-
-
-def _input(part: Part, items: Items | None) -> Any:
-    match part.kind:
-        case Text(text):
-            return {"type": "input_text", "text": text}
-        case Media(kind=MediaKind.IMAGE) as media:
-            source = {"file_id": media.provider_file_id} if media.provider_file_id else {"image_url": uri(media)}
-            return {"type": "input_image", **source, **({"detail": media.detail} if media.detail else {})}
-        case Media(kind=MediaKind.DOCUMENT) as media:
-            return {"type": "input_file", **_document(media)}
-        case ProviderBlock() as block if items is not None:
-            return items.verbatim(block)
-        case Media() as media:
-            raise _cannot(media.kind.value)
-        case other:
-            raise _cannot(type(other).__name__)
+def _image(media: Media) -> dict[str, str]:
+    source = {"file_id": media.provider_file_id} if media.provider_file_id else {"image_url": uri(media)}
+    return {**source, **({"detail": media.detail} if media.detail else {})}
 
 
 def _document(media: Media) -> dict[str, str]:

@@ -8,7 +8,7 @@ import orjson
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.content import Part, Text
-from quickthorn_server.core.dialects import OPENAI, Dialect
+from quickthorn_server.core.dialects import OPENAI, Dialect, cache_mark
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.prompt import (
     FunctionTool,
@@ -24,7 +24,7 @@ from quickthorn_server.core.prompt import (
 from quickthorn_server.providers.json_text import options
 from quickthorn_server.providers.openai_content import NAME
 from quickthorn_server.providers.openai_request import custom_names, function, schema
-from quickthorn_server.providers.openai_responses_input import Items, instruction
+from quickthorn_server.providers.openai_responses_input import Items
 
 _SEALED = "reasoning.encrypted_content"
 
@@ -39,12 +39,13 @@ class ResponseForm:
         self._model = backend.model
         self._dialect = dialect
         self._provider = backend.provider
+        self._mark = cache_mark(dialect, backend.model, responses=True)
         self._thinks = "reasoning" in backend.capabilities
         self._params = dict(backend.params)
 
     def body(self, prompt: Prompt, *, whole: bool) -> bytes:
         """Return the request's body; see `RequestForm.body`."""
-        items = Items(self._provider)
+        items = Items(self._provider, self._mark)
         fields: dict[str, Any] = {"model": self._model, "store": False}
         fields |= _conversation(prompt, items)
         if not whole:
@@ -76,10 +77,10 @@ def _conversation(prompt: Prompt, items: Items) -> dict[str, Any]:
     match prompt.system:
         case ():
             return {"input": items.items(prompt.messages)}
-        case (Part(kind=Text(text)),):
+        case (Part(kind=Text(text), cache=None),):
             return {"instructions": text, "input": items.items(prompt.messages)}
         case several:
-            return {"input": [instruction(several), *items.items(prompt.messages)]}
+            return {"input": [items.instruction(several), *items.items(prompt.messages)]}
 
 
 def _tunables(sampling: Sampling) -> dict[str, Any]:
