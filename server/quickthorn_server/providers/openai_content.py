@@ -79,7 +79,7 @@ class Turns:
             raise _cannot(f"a block of {block.provider}")
         return orjson.Fragment(block.json)
 
-    def cached(self, part: Part) -> dict[str, Any]:
+    def _cached(self, part: Part) -> dict[str, Any]:
         """Return the cache mark of *part*, where there is one and the model knows any."""
         return cache_end(self._mark, part.cache) if part.cache is not None else {}
 
@@ -180,9 +180,9 @@ class Turns:
     def _item(self, part: Part) -> Any:
         match part.kind:
             case Text(text):
-                return {"type": "text", "text": text, **self.cached(part)}
+                return {"type": "text", "text": text, **self._cached(part)}
             case Media() as media:
-                return {**_media(media, self._dialect), **self.cached(part)}
+                return {**_media(media, self._dialect), **self._cached(part)}
             case ProviderBlock() as block:
                 return self.verbatim(block)
             case other:
