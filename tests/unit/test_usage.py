@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickthorn_server.core.usage import Price, Usage, UsageSource, cost_nano_usd
+from quickthorn_server.core.usage import Price, Tier, Usage, UsageSource, cost_nano_usd
 from tests.support.laws import law
 
 PRICE = Price(Decimal("0.25"), Decimal("2.00"), Decimal("0.025"), Decimal(0), {"web_search": Decimal("0.01")})
@@ -22,13 +22,15 @@ _units = st.dictionaries(st.sampled_from(["web_search", "image"]), st.integers(0
 
 @st.composite
 def usages(draw: st.DrawFn) -> Usage:
-    """Draw a usage whose parts are parts of their wholes."""
-    read, written, rest, output = (draw(_tokens) for _ in range(4))
+    """Draw a usage whose parts are parts of their wholes, as long as a few tokens or as millions."""
+    tokens = draw(st.sampled_from([_tokens, st.integers(0, 100)]))
+    read, written, rest, output = (draw(tokens) for _ in range(4))
     return Usage(
         input_tokens=read + written + rest,
         output_tokens=output,
         cache_read_tokens=draw(st.sampled_from([read, None])) if read == 0 else read,
         cache_write_tokens=draw(st.sampled_from([written, None])) if written == 0 else written,
+        cache_write_long_tokens=draw(st.none() | st.integers(0, written)),
         reasoning_tokens=draw(st.none() | st.integers(0, output)),
         units=draw(_units),
     )
@@ -36,23 +38,40 @@ def usages(draw: st.DrawFn) -> Usage:
 
 @st.composite
 def prices(draw: st.DrawFn) -> Price:
-    """Draw a price list that names every unit."""
+    """Draw a price list that names every unit, with up to two tiers for long requests, each dearer in everything."""
     optional = st.none() | _prices
     units = {"web_search": draw(_prices), "image": draw(_prices)}
-    return Price(draw(_prices), draw(_prices), draw(optional), draw(optional), units)
+    caches = (draw(optional), draw(optional), draw(optional))
+    price = Price(draw(_prices), draw(_prices), caches[0], caches[1], units, caches[2])
+    tiers: list[Tier] = []
+    for above in sorted(draw(st.sets(st.sampled_from([1, 50, 200_000, 3_000_000]), max_size=2))):
+        below = tiers[-1] if tiers else price
+        paid = [None if each is None else each + draw(_prices) for each in lines(below)]
+        tiers.append(Tier(above, paid[0] or Decimal(0), paid[1] or Decimal(0), *paid[2:]))
+    return replace(price, tiers=tuple(tiers))
+
+
+def lines(given: Price | Tier) -> list[Decimal | None]:
+    """Return what a list says of tokens."""
+    return [given.input, given.output, given.cache_read, given.cache_write, given.cache_write_long]
 
 
 def exact(usage: Usage, price: Price) -> Fraction:
     """Return the cost in nano-USD as a fraction, computed another way: token by token, unit by unit."""
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
-    lines = [
-        ((usage.input_tokens or 0) - read - written, price.input, 1_000),
-        (read, price.input if price.cache_read is None else price.cache_read, 1_000),
-        (written, price.input if price.cache_write is None else price.cache_write, 1_000),
-        (usage.output_tokens or 0, price.output, 1_000),
+    long = usage.cache_write_long_tokens or 0
+    reached = [tier for tier in price.tiers if (usage.input_tokens or 0) > tier.above]
+    paid = max(reached, key=lambda tier: tier.above) if reached else price
+    write = paid.input if paid.cache_write is None else paid.cache_write
+    bill = [
+        ((usage.input_tokens or 0) - read - written, paid.input, 1_000),
+        (read, paid.input if paid.cache_read is None else paid.cache_read, 1_000),
+        (written - long, write, 1_000),
+        (long, write if paid.cache_write_long is None else paid.cache_write_long, 1_000),
+        (usage.output_tokens or 0, paid.output, 1_000),
         *((count, price.units[unit], 1_000_000_000) for unit, count in usage.units.items()),
     ]
-    return sum((count * Fraction(each) * scale for count, each, scale in lines), Fraction(0))
+    return sum((count * Fraction(each) * scale for count, each, scale in bill), Fraction(0))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +98,39 @@ def test_a_cache_price_left_out_is_the_input_price() -> None:
     usage = Usage(100, 0, cache_read_tokens=40, cache_write_tokens=60)
     assert cost_nano_usd(usage, plain) == 100_000
     assert cost_nano_usd(usage, replace(plain, cache_read=Decimal(0), cache_write=Decimal(0))) == 0
+
+
+def test_long_cache_writes_have_a_price_of_their_own() -> None:
+    """Those of an hour are a part of all writes; without a price of their own they cost what the others do."""
+    usage = Usage(1000, 0, cache_write_tokens=600, cache_write_long_tokens=200)
+    price = Price(Decimal(3), Decimal(15), cache_write=Decimal("3.75"), cache_write_long=Decimal(6))
+    assert cost_nano_usd(usage, price) == 400 * 3_000 + 400 * 3_750 + 200 * 6_000
+    assert cost_nano_usd(usage, replace(price, cache_write_long=None)) == 400 * 3_000 + 600 * 3_750
+
+
+@pytest.mark.parametrize(
+    ("read", "nano"),
+    [
+        (200_000, 200_000 * 1_250),
+        (200_001, 200_001 * 2_500),
+        (1_000_000, 1_000_000 * 2_500),
+        (1_000_001, 1_000_001_000 * 5),
+    ],
+)
+def test_a_long_request_is_priced_whole_by_its_tier(read: int, nano: int) -> None:
+    """Above the length, not at it; every token counts at the tier's price, the first one, too."""
+    tiers = (Tier(200_000, Decimal("2.5"), Decimal(15)), Tier(1_000_000, Decimal(5), Decimal(15)))
+    price = Price(Decimal("1.25"), Decimal(10), tiers=tiers)
+    written = 15_000 if read > 200_000 else 10_000
+    assert cost_nano_usd(Usage(read, 1), price) == nano + written
+
+
+def test_what_is_read_from_the_cache_counts_for_the_length() -> None:
+    """The tier's cache prices hold with it, and one left out is the tier's input price."""
+    tier = Tier(200_000, Decimal("2.5"), Decimal(15), cache_read=Decimal("0.25"))
+    price = Price(Decimal("1.25"), Decimal(10), Decimal("0.125"), Decimal("1.5"), tiers=(tier,))
+    usage = Usage(300_000, 0, cache_read_tokens=250_000, cache_write_tokens=10_000)
+    assert cost_nano_usd(usage, price) == 250_000 * 250 + 50_000 * 2_500
 
 
 @pytest.mark.parametrize(("tokens", "nano"), [(1, 0), (3, 2), (5, 2), (7, 4), (9, 4)])
