@@ -26,7 +26,7 @@ from quickthorn_server.core.catalogue import (
 )
 from quickthorn_server.core.dialects import AZURE, COMPATIBLE, DIALECTS, OPENAI, RESPONSES
 from quickthorn_server.core.features import Feature
-from quickthorn_server.core.usage import Price
+from quickthorn_server.core.usage import Price, Tier
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
 
@@ -194,6 +194,21 @@ def test_a_price_never_passes_through_binary_floating_point() -> None:
     """0.1 USD is 0.1 USD, down to the last nano-USD."""
     backend = only("provider: local, price: {input: 0.1, output: 12345, units: {call: 0.000000001}}")
     assert backend.price == Price(Decimal("0.1"), Decimal(12345), units={"call": Decimal("0.000000001")})
+
+
+def test_a_price_may_have_tiers_for_long_requests() -> None:
+    """Each with its own cache prices; what a tier leaves out is its own input price, not that of short requests."""
+    backend = only(
+        "provider: local, price: {input: 3, output: 15, cache_write: 3.75, cache_write_long: 6, tiers: ["
+        "{above: 200000, input: 6, output: 22.5, cache_read: 0.6}, {above: 1000000, input: 7, output: 23}]}"
+    )
+    tiers = (
+        Tier(200_000, Decimal(6), Decimal("22.5"), cache_read=Decimal("0.6")),
+        Tier(1_000_000, Decimal(7), Decimal(23)),
+    )
+    assert backend.price == Price(
+        Decimal(3), Decimal(15), cache_write=Decimal("3.75"), cache_write_long=Decimal(6), tiers=tiers
+    )
 
 
 def test_yaml_is_1_2_whatever_the_file_says() -> None:

@@ -32,7 +32,7 @@ from quickthorn_server.core.prompt import (
     Tool,
 )
 from quickthorn_server.core.request import Directives, Objective, Preferences, Priority, Request, Requirements
-from quickthorn_server.core.usage import Price
+from quickthorn_server.core.usage import Price, Tier
 from quickthorn_server.routing.refusal import refusal
 from quickthorn_server.routing.router import plan
 
@@ -158,6 +158,26 @@ def test_a_cost_limit_needs_a_bound() -> None:
     request = ask(requirements=Requirements(max_cost_nano_usd=10**9))
     assert drops(made(request, priced)) == {"priced": Drop.COST}
     assert drops(made(request, replace(priced, context_window=1000))) == {"priced": None}
+
+
+@pytest.mark.parametrize(
+    ("price", "most"),
+    [
+        (Price(Decimal(1), Decimal(2)), 300_000),
+        (Price(Decimal(1), Decimal(2), tiers=(Tier(99, Decimal(2), Decimal(3)),)), 500_000),
+        (Price(Decimal(1), Decimal(2), tiers=(Tier(100, Decimal(2), Decimal(3)),)), 300_000),
+        (Price(Decimal(1), Decimal(2), cache_write=Decimal("1.25")), 325_000),
+        (Price(Decimal(1), Decimal(2), Decimal("0.1"), Decimal("0.5")), 300_000),
+    ],
+)
+def test_the_worst_cost_is_that_of_its_length_with_all_of_it_written_to_a_cache(price: Price, most: int) -> None:
+    """100 tokens in, 100 out: by the tier of the estimated length, reading nothing from a cache."""
+    limit = Requirements(max_cost_nano_usd=most)
+    prompt = Prompt((Message(Role.USER, (Part(Text("x" * 384)),)),), sampling=Sampling(max_output_tokens=100))
+    priced = backend("priced", price=price)
+    assert drops(made(Request(prompt, requirements=limit), priced)) == {"priced": None}
+    tight = Requirements(max_cost_nano_usd=most - 1)
+    assert drops(made(Request(prompt, requirements=tight), priced)) == {"priced": Drop.COST}
 
 
 def test_directives_pin_allow_and_deny() -> None:

@@ -31,6 +31,23 @@ NO_KEYS = Never(
 )
 
 
+class Tier(Strict):
+    """What a backend costs instead, once a request is long: every token of it, not only those beyond."""
+
+    above: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Holds for requests of more input tokens than this: `200000`."""
+    input: Money
+    """USD per million input tokens."""
+    output: Money
+    """USD per million output tokens, reasoning included."""
+    cache_read: Money | None = None
+    """USD per million input tokens read from the provider's cache; default: the tier's input price."""
+    cache_write: Money | None = None
+    """USD per million input tokens written to the provider's cache; default: the tier's input price."""
+    cache_write_long: Money | None = None
+    """USD per million of those written for its longer lifetime; default: the tier's cache_write."""
+
+
 class Price(Strict):
     """What a backend costs, in USD per million tokens."""
 
@@ -42,6 +59,10 @@ class Price(Strict):
     """USD per million input tokens read from the provider's cache; default: the input price."""
     cache_write: Money | None = None
     """USD per million input tokens written to the provider's cache; default: the input price."""
+    cache_write_long: Money | None = None
+    """USD per million of those written for its longer lifetime, an hour at Anthropic; default: cache_write."""
+    tiers: Annotated[list[Tier], Field(min_length=1)] | None = None
+    """Other prices for long requests, the shortest first."""
     units: dict[Name, Money] = Field(default_factory=dict)
     """USD each, for whatever is counted by the piece: `web_search: 0.01`."""
 

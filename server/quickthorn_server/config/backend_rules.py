@@ -104,6 +104,15 @@ def _fewer_tokens_than_requests(backend: Backend) -> Iterator[Finding]:
         yield Finding(("limits", "tpm"), message, "write the tokens of a minute, not of a request")
 
 
+def _unsorted_tiers(backend: Backend) -> Iterator[Finding]:
+    last = 0
+    for index, tier in enumerate((backend.price and backend.price.tiers) or ()):
+        if tier.above <= last:
+            message = f"a tier above {tier.above} cannot follow one above {last}"
+            yield Finding(("price", "tiers", index, "above"), message, "write the shortest first, each once")
+        last = max(last, tier.above)
+
+
 def _space_without_embeddings(backend: Backend) -> Iterator[Finding]:
     if backend.embedding_space is not None and not embedding_space(backend):
         hint = "add embeddings to its capabilities, or remove the key"
@@ -121,6 +130,7 @@ BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _short_total,
     _late_slowness,
     _fewer_tokens_than_requests,
+    _unsorted_tiers,
     _space_without_embeddings,
 )
 """In the order in which their findings are told."""

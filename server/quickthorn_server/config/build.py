@@ -19,7 +19,7 @@ from quickthorn_server.config.route import Hedge, Route
 from quickthorn_server.core import catalogue
 from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.secret import Secret
-from quickthorn_server.core.usage import Price
+from quickthorn_server.core.usage import Price, Tier
 
 _VERSION_DIGITS = 12
 
@@ -96,7 +96,8 @@ def _price(backend: Backend) -> Price | None:
     price = backend.price
     if price is None:
         return None
-    return Price(price.input, price.output, price.cache_read, price.cache_write, MappingProxyType(price.units))
+    given = price.given() | {"units": MappingProxyType(price.units)}
+    return Price(**given | {"tiers": tuple(Tier(**tier.given()) for tier in price.tiers or ())})
 
 
 def _options(backend: Backend, references: References) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _Kind = TypeVar("_Kind", bound=Strict)
 _Words = tuple[str, str]
 
 _EXAMPLES = {
+    "above": "above: 200000",
     "backend": "backend: fast",
     "backends": "backends: [...], at least one",
     "cert_file": "cert_file: server.pem",

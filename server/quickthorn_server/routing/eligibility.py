@@ -129,13 +129,19 @@ def _affordable(backend: Backend, needs: Needs) -> Verdict | None:
 
 
 def worst_cost(backend: Backend, needs: Needs) -> int | None:
-    """Return the most one attempt may cost in nano-USD by the estimated input; None = no known bound."""
+    """Return the most one attempt may cost in nano-USD by the estimated input; None = no known bound.
+
+    Providers that charge for writing their cache may write all of it, and some do so unasked.
+    """
     output = needs.max_output_tokens
     if output is None and backend.context_window is not None:
         output = max(backend.context_window - needs.input_tokens, 0)
     if output is None:
         return None
-    return cost_nano_usd(Usage(needs.input_tokens, output), backend.price)
+    read = needs.input_tokens
+    plain = cost_nano_usd(Usage(read, output), backend.price)
+    written = cost_nano_usd(Usage(read, output, cache_write_tokens=read), backend.price)
+    return None if plain is None or written is None else max(plain, written)
 
 
 def _words(words: frozenset[str]) -> str:
