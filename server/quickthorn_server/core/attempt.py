@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from quickthorn_server.core.failures import Failure
-from quickthorn_server.core.usage import Usage
+from quickthorn_server.core.usage import Usage, UsageSource
 
 
 class Cause(Enum):
@@ -60,5 +60,7 @@ class Trace:
 
     @property
     def spent(self) -> Attempt | None:
-        """The last lane that told what it consumed: of a call that failed, what its caller is told."""
-        return next((attempt for attempt in reversed(self.attempts) if attempt.usage is not None), None)
+        """The lane whose usage is that of a call that failed: the last one that told it, else the last estimated."""
+        known = [attempt for attempt in reversed(self.attempts) if attempt.usage is not None]
+        told = (attempt for attempt in known if attempt.usage and attempt.usage.source is UsageSource.REPORTED)
+        return next(told, known[0] if known else None)

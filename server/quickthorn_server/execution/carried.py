@@ -76,7 +76,7 @@ class Carried:
         self._plan = plan
         self._prompt = prompt
         self._call = call
-        self._rule = LaneRule(shows_reasoning=plan.shows_reasoning, whole=whole, until_end=unary)
+        self._rule = LaneRule(plan.shows_reasoning, whole=whole, until_end=unary, input_tokens=plan.input_tokens)
         self._tokens = _most_tokens(plan, prompt)
         self._refused: list[Refused] = []
         self.race = Race(

@@ -25,6 +25,7 @@ from quickthorn_server.core.chunk import (
 )
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage, cost_nano_usd
+from quickthorn_server.execution.consumed import consumed, reached
 from quickthorn_server.execution.deadlines import Limit, Patience
 from quickthorn_server.execution.limits import Leave
 from quickthorn_server.execution.permit import Permit
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 _HELD = 256 * 1024  # characters of unseen reasoning after which a lane commits all the same
 _OVERHEAD = 16  # of a chunk, so that empty ones count too
 _AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
+_NO_HEAD = Opened()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,13 @@ class LaneRule:
     """How a lane is to read its stream.
 
     *shows_reasoning*: thinking counts as speaking.  *whole*: the reply comes in one piece.  *until_end*: so is total.
+    *input_tokens*: the estimate of what it is sent.
     """
 
     shows_reasoning: bool
     whole: bool
     until_end: bool
+    input_tokens: int = 0
 
 
 class Lane:
@@ -68,7 +72,7 @@ class Lane:
     ) -> None:
         self.backend = backend
         self.cause = cause
-        self.opened = Opened()
+        self.opened = _NO_HEAD
         self.end: End | None = None
         self.usage: Usage | None = None
         self.error: BackendError | None = None
@@ -84,6 +88,7 @@ class Lane:
         self._loop = asyncio.get_running_loop()
         self._box: list[Chunk] = []
         self._size = 0
+        self._taken = self._told = 0  # characters that were taken; that had come when usage was last told
         self._room: asyncio.Future[None] | None = None
         self.started_at = self._loop.time()
         self._patience = Patience(backend.timeouts, whole=rule.whole, expired=self._expire)
@@ -102,6 +107,7 @@ class Lane:
 
     def take(self) -> list[Chunk]:
         """Return what has been read and not yet taken; may be empty."""
+        self._taken = self._said
         chunks, self._box, self._size = self._box, [], 0
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
@@ -132,9 +138,23 @@ class Lane:
             http_status=self.error.http_status if self.error else self.opened.http_status,
             provider_request_id=(self.error.provider_request_id if self.error else "")
             or self.opened.provider_request_id,
-            usage=self.usage,
-            cost_nano_usd=cost_nano_usd(self.usage, self.backend.price),
+            usage=(usage := self._used()),
+            cost_nano_usd=cost_nano_usd(usage, self.backend.price),
         )
+
+    @property
+    def _said(self) -> int:
+        """How many characters have come."""
+        return self._taken + self._size - _OVERHEAD * len(self._box)
+
+    def _used(self) -> Usage | None:
+        """Return what was told, and of a lane that was cut an estimate of the rest; None = nothing, or unknown."""
+        if self.end is not None or not self._settled:
+            return self.usage
+        said = self._said
+        if self.usage is None and not said and self.opened is _NO_HEAD and not reached(self.error):
+            return None
+        return consumed(self.usage, self._rule.input_tokens, said - self._told)
 
     async def _run(self, bursts: AsyncGenerator[Burst, None]) -> None:
         try:
@@ -168,6 +188,7 @@ class Lane:
                     self.usage = usage
                     self._box.append(chunk)
                     self._size += _size(chunk)
+                    self._told = self._said
                 case Opened():
                     self.opened = chunk
                 case End():
