@@ -14,6 +14,7 @@ import grpc
 
 from quickthorn.v1.record_pb2 import DecisionRecord
 from quickthorn.v1.routing_service_pb2_grpc import add_RoutingServicer_to_server
+from quickthorn_server.config.key_files import KeyFiles
 from quickthorn_server.core.catalogue import Catalogue, RecordRule
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Knowledge
@@ -46,6 +47,7 @@ from quickthorn_server.telemetry.spans import around_rpcs
 log = logging.getLogger("quickthorn")
 
 _LAST_RECORDS = 2.0  # seconds for the disk to take the last records
+_KEYS = 5.0  # seconds between two looks at files that hold keys
 _REAPING = 2.0  # seconds for lanes that are still closing when the last call has ended
 
 
@@ -75,7 +77,7 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
         HttpClient() as http,
         Providers(catalogue.backends.values(), http) as providers,
     ):
-        server = _server(catalogue, providers, records, health, gate=gate, reaper=reaper)
+        server, breakers = _server(catalogue, providers, records, health, gate=gate, reaper=reaper)
         port = listen(server, rule.listen, rule.tls)
         drain = Drain(server, gate, health, quiet=rule.drain_quiet, grace=rule.drain_grace, clock=loop.time)
         stop, asked_to_stop = _way_down(drain)
@@ -84,9 +86,10 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
         await providers.start()
         await server.start()
         health.start_serving()
-        ready(Serving(_with_port(rule.listen, port), stop, stream))
-        await asked_to_stop.wait()
-        drained = await drain.run()
+        async with _watching_keys(KeyFiles(catalogue.backends.values()), providers, breakers):
+            ready(Serving(_with_port(rule.listen, port), stop, stream))
+            await asked_to_stop.wait()
+            drained = await drain.run()
         await reaper.idle(_REAPING)
     return 1 if drained.stuck else 0
 
@@ -105,6 +108,26 @@ async def _recording(rule: RecordRule | None, stream: Observer) -> AsyncIterator
         await file.close(_LAST_RECORDS)
 
 
+@asynccontextmanager
+async def _watching_keys(files: KeyFiles, providers: Providers, breakers: Breakers) -> AsyncIterator[None]:
+    """Ask backends with the key that is in their file, also when it is another than at the start."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(_KEYS)
+            for backend, key in await asyncio.to_thread(files.changed):
+                providers.renew(backend, key)
+                breakers[backend.name].key_renewed()
+
+    watching = asyncio.create_task(watch(), name="key files") if len(files) else None
+    try:
+        yield
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+
 def _server(
     catalogue: Catalogue,
     providers: Providers,
@@ -113,17 +136,18 @@ def _server(
     *,
     gate: Gate,
     reaper: Reaper,
-) -> grpc.aio.Server:
+) -> tuple[grpc.aio.Server, Breakers]:
     loop, rule = asyncio.get_running_loop(), catalogue.server
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
     observer = Fanout((circuits, LogObserver(), *records))
     purses = Purses(catalogue.routes.values())
     latency = Latency(catalogue.routes.values(), loop.time)
     random_ = random.SystemRandom()
+    backends, told_key = catalogue.backends.values(), observer.key_changed
     breakers = Breakers(
-        catalogue.backends.values(), loop.time, observer.circuit_changed, p99=latency.p99, random_=random_
+        backends, loop.time, observer.circuit_changed, p99=latency.p99, random_=random_, told_key=told_key
     )
-    limiters = Limiters(catalogue.backends.values(), loop.time)
+    limiters = Limiters(backends, loop.time)
     executor = Executor(
         Estate(
             providers=providers,
@@ -144,7 +168,7 @@ def _server(
     routing = RoutingService(  # type: ignore[abstract]
         catalogue,
         executor,
-        lambda: Knowledge(breakers.circuits(), latency.first_content, limiters.reached()),
+        lambda: Knowledge(breakers.circuits(), latency.first_content, limiters.reached(), breakers.keys_refused),
         purses.levels,
         observer,
     )
@@ -152,7 +176,7 @@ def _server(
     register_admin(server)
     health.register(server)
     register_reflection(server)
-    return server
+    return server, breakers
 
 
 def _way_down(drain: Drain) -> tuple[Callable[[], None], asyncio.Event]:

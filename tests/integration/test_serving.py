@@ -166,7 +166,7 @@ def test_metadata_goes_both_ways() -> None:
         babbles(),
         babbles(line=b"x" * 1000, start=b"HTTP/1.1 200 OK\r\nx-endless: "),
         replies(500, "oops", "text/plain"),
-        replies(401, f'{{"error": {{"message": "bad key {SECRET}"}}}}'),
+        replies(403, f'{{"error": {{"message": "bad key {SECRET}"}}}}'),
         resets,
     ],
     ids=lambda broken: getattr(broken, "__qualname__", "?").split(".")[0],

@@ -61,11 +61,15 @@ class Told:
     """An observer that remembers."""
 
     circuits: list[tuple[str, Circuit]] = field(default_factory=list)
+    keys: list[tuple[str, bool]] = field(default_factory=list)
     calls: list[tuple[str, Trace]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         self.circuits.append((backend, circuit))
+
+    def key_changed(self, backend: Backend, refused: bool) -> None:
+        self.keys.append((backend.name, refused))
 
     def call_ended(self, decision: Decision) -> None:
         self.decisions.append(decision)
@@ -103,7 +107,13 @@ class Cast:
         loop = asyncio.get_running_loop()
         latency = Latency([])
         self.purses = Purses([Route("default", (), budget=budget or UNBOUNDED)])
-        self.breakers = Breakers(self.backends.values(), loop.time, self.told.circuit_changed, p99=latency.p99)
+        self.breakers = Breakers(
+            self.backends.values(),
+            loop.time,
+            self.told.circuit_changed,
+            p99=latency.p99,
+            told_key=self.told.key_changed,
+        )
         self.limiters = Limiters(self.backends.values(), loop.time)
         self.executor = Executor(
             Estate(

@@ -81,8 +81,8 @@ class CountedPermit(Permit):
 
     __slots__ = ("reports",)
 
-    def __init__(self, breaker: Circuitry, era: int, probe: int) -> None:
-        super().__init__(breaker, era, probe)
+    def __init__(self, breaker: Circuitry, era: int, probe: int, key: int) -> None:
+        super().__init__(breaker, era, probe, key)
         self.reports: list[str] = []
 
     def succeeded(self, first_content: float | None = None) -> None:
@@ -111,7 +111,7 @@ class CountedBreaker(Breaker):
     def admit(self) -> Permit:
         """Return a permit that counts."""
         given = super().admit()
-        permit = CountedPermit(self, given._era, given._probe)
+        permit = CountedPermit(self, given._era, given._probe, given._key)
         self.permits.append(permit)
         return permit
 
@@ -167,6 +167,9 @@ class Stage:
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Remember it."""
         self.circuits.append((backend, circuit))
+
+    def key_changed(self, backend: Backend, refused: bool) -> None:
+        """Nobody looks."""
 
     def call_ended(self, decision: Decision) -> None:
         """Remember how."""

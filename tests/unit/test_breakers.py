@@ -184,6 +184,7 @@ def test_a_blameless_probe_frees_its_place_and_proves_nothing(failure: Failure) 
     rig = Rig(BreakerRule(consecutive=1, open_for=5.0, probes=1, successes=1))
     rig.probed().failed(BackendError(failure, http_status=400))
     assert rig.circuit() is Circuit.HALF_OPEN
+    rig.breaker.key_renewed()
     rig.admit()[0].succeeded()
     assert rig.circuit() is Circuit.CLOSED
 

@@ -95,6 +95,7 @@ def test_every_key_arrives() -> None:
         path="/deployments/mini?version=3",
         headers={"x-team": "blue"},
         api_key=fast.api_key,
+        api_key_env="KEY",
         price=Price(
             Decimal("0.25"), Decimal("2.00"), Decimal("0.025"), Decimal(0), units={"web_search": Decimal("0.01")}
         ),

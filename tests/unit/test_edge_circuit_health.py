@@ -86,6 +86,24 @@ def test_a_route_comes_back_when_its_circuit_would_let_a_probe_through() -> None
     assert down(health) == set()
 
 
+def test_a_backend_whose_key_is_refused_does_not_serve() -> None:
+    """However well its circuit is; a route goes down with the last backend that may be asked, for whichever reason."""
+    health = Health()
+    health.start_serving()
+    observer = HealthObserver(health, CATALOGUE, Timers().later, lambda _: 5.0)
+    a, b = CATALOGUE.backends["a"], CATALOGUE.backends["b"]
+    observer.key_changed(a, refused=True)
+    observer.circuit_changed("a", Circuit.CLOSED)
+    assert down(health) == {"backend/a", "route/one"}
+    observer.circuit_changed("b", Circuit.OPEN)
+    assert down(health) == {"backend/a", "backend/b", "route/one", "route/both"}
+    observer.key_changed(b, refused=True)
+    observer.circuit_changed("b", Circuit.CLOSED)
+    assert down(health) == {"backend/a", "backend/b", "route/one", "route/both"}
+    observer.key_changed(a, refused=False)
+    assert down(health) == {"backend/b"}
+
+
 def test_a_circuit_that_closes_during_drain_changes_nothing() -> None:
     """From drain on everything is down."""
     health = Health()

@@ -75,6 +75,8 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         path=backend.path or "",
         headers=MappingProxyType(backend.headers),
         api_key=key,
+        api_key_env=backend.api_key_env or "",
+        api_key_file=str(references.path(backend.api_key_file)) if backend.api_key_file else "",
         price=_price(backend),
         context_window=defaults.context_window(backend),
         capabilities=defaults.capabilities(backend),

@@ -87,14 +87,19 @@ def _from_variable(name: str, env: Mapping[str, str]) -> Secret | Finding:
 
 
 def _from_file(written: str, references: References) -> Secret | Finding:
-    content = _content(references.path(written), _LONGEST_KEY)
+    key = key_in(references.path(written))
+    if isinstance(key, Secret):
+        return key
+    return Finding(("api_key_file",), f"{_file(written)} {key}", "name a file that holds only the key")
+
+
+def key_in(path: Path) -> Secret | str:
+    """Return the key that is all the file *path* holds, or what keeps it from being one."""
+    content = _content(path, _LONGEST_KEY)
     if isinstance(content, str):
-        return Finding(("api_key_file",), f"{_file(written)} {content}", "name a file that holds only the key")
+        return content
     text = content.removesuffix(b"\n").removesuffix(b"\r").decode("ascii", "replace")
-    fault = _fault(text)
-    return (
-        Finding(("api_key_file",), f"{_file(written)} {fault}", "let it hold only the key") if fault else Secret(text)
-    )
+    return _fault(text) or Secret(text)
 
 
 def _fault(text: str) -> str:

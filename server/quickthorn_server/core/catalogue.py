@@ -79,6 +79,8 @@ class Backend:
 
     *model_id* equal = interchangeable.  *embedding_space* names what its vectors may be compared with, "" = it does not
     embed.  *carries*: what its wire format has a field for.  *options* are the provider's own settings.
+
+    *api_key* was read from the variable *api_key_env* or the file *api_key_file*, "" where it was not.
     """
 
     name: str
@@ -89,6 +91,8 @@ class Backend:
     path: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     api_key: Secret | None = None
+    api_key_env: str = ""
+    api_key_file: str = ""
     price: Price | None = None
     context_window: int | None = None
     capabilities: frozenset[str] = frozenset({"text"})

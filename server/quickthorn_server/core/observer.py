@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 
@@ -13,6 +14,10 @@ class Observer(Protocol):
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Say that a backend's circuit is now in another state."""
+        ...
+
+    def key_changed(self, backend: Backend, refused: bool) -> None:
+        """Say that a backend's key was refused, once for each key, or that it has been given another."""
         ...
 
     def call_ended(self, decision: Decision) -> None:

@@ -58,11 +58,13 @@ class Knowledge:
 
     *circuits*: missing = closed.  *first_content*: backend -> percentile (0..1) -> seconds, for percentiles that the
     route's hedge rule may ask for; missing = too few lanes have spoken.  *limited*: backends at a limit of their own.
+    *keys_refused*: those whose provider does not take their key.
     """
 
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
     first_content: Mapping[tuple[str, float], float] = field(default_factory=dict)
     limited: frozenset[str] = frozenset()
+    keys_refused: frozenset[str] = frozenset()
 
 
 class Drop(Enum):
@@ -80,6 +82,7 @@ class Drop(Enum):
     OPAQUE_STATE = "opaque_state"
     OTHER_MODEL = "other_model"
     WEIGHT_ZERO = "weight_zero"
+    KEY_REFUSED = "key_refused"
 
 
 class Verdict(NamedTuple):

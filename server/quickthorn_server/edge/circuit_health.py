@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from quickthorn_server.core.catalogue import Catalogue
+from quickthorn_server.core.catalogue import Backend, Catalogue
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 from quickthorn_server.edge.health import Health
@@ -26,8 +26,9 @@ Later = Callable[[float, Callable[[], None]], Timer]
 class HealthObserver:
     """A core Observer.
 
-    A backend serves while its circuit is closed.  A route serves while one of its backends may be asked, also on
-    trial: a balancer that turns away from a route would stop the very calls that close its circuits again.
+    A backend serves while its circuit is closed and its key is taken; the log says which it is.  A route serves while
+    one of its backends may be asked, also on trial: a balancer that turns away from a route would stop the very calls
+    that close its circuits again.
 
     *wait*: backend -> seconds until its circuit lets a probe through.
     """
@@ -38,6 +39,8 @@ class HealthObserver:
         self._later = later
         self._wait = wait
         self._shut: dict[str, Timer] = {}
+        self._not_closed: set[str] = set()
+        self._keys_refused: set[str] = set()
         for backend in catalogue.backends:
             health.set(f"backend/{backend}", serving=True)
         for route in catalogue.routes:
@@ -45,13 +48,18 @@ class HealthObserver:
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Set the backend's health, and that of the routes it is in."""
-        self._health.set(f"backend/{backend}", serving=circuit is Circuit.CLOSED)
+        (self._not_closed.discard if circuit is Circuit.CLOSED else self._not_closed.add)(backend)
         timer = self._shut.pop(backend, None)
         if timer is not None:
             timer.cancel()
         if circuit is Circuit.OPEN:
             self._shut[backend] = self._later(self._wait(backend), lambda: self._may_be_tried(backend))
-        self._tell_routes(backend)
+        self._tell(backend)
+
+    def key_changed(self, backend: Backend, refused: bool) -> None:
+        """Set the same: a backend whose key is refused is asked nothing, however well it is."""
+        (self._keys_refused.add if refused else self._keys_refused.discard)(backend.name)
+        self._tell(backend.name)
 
     def call_ended(self, decision: Decision) -> None:
         """Nothing: health is about circuits, not about calls."""
@@ -62,8 +70,13 @@ class HealthObserver:
             self._shut[backend] = self._later(wait, lambda: self._may_be_tried(backend))
         self._tell_routes(backend)
 
+    def _tell(self, backend: str) -> None:
+        serving = backend not in self._not_closed and backend not in self._keys_refused
+        self._health.set(f"backend/{backend}", serving=serving)
+        self._tell_routes(backend)
+
     def _tell_routes(self, backend: str) -> None:
         for name, route in self._catalogue.routes.items():
             candidates = {entry.backend for entry in route.entries}
             if backend in candidates:
-                self._health.set(f"route/{name}", serving=not candidates <= self._shut.keys())
+                self._health.set(f"route/{name}", serving=not candidates <= self._shut.keys() | self._keys_refused)

@@ -20,10 +20,11 @@ from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.plan import Circuit, CircuitSnapshot, Forced
 from quickthorn_server.execution.backoff import Backoff
 from quickthorn_server.execution.history import History
+from quickthorn_server.execution.key_gate import KeyGate, ToldKey
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.probes import Probes
 from quickthorn_server.execution.rate_gate import RateGate
-from quickthorn_server.execution.refusal import CircuitOpen, RateGated
+from quickthorn_server.execution.refusal import CircuitOpen, KeyRefused, RateGated
 from quickthorn_server.execution.window import Clock
 
 Told = Callable[[str, Circuit], None]
@@ -64,7 +65,8 @@ class Breaker(pybreaker.CircuitBreakerListener):
     refuses for *rule.open_for* seconds, longer each time it opens again (`Backoff`).  Half-open: *rule.probes*
     attempts at once, closes after *rule.successes* of them, opens again on the first failure or slow one.
 
-    *p99*: the backend's own 99th percentile of first content in seconds, None = not known yet.
+    *p99*: the backend's own 99th percentile of first content in seconds, None = not known yet.  *told_key*: see
+    `KeyGate`.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         *,
         p99: Callable[[], float | None] = lambda: None,
         random_: random.Random | None = None,
+        told_key: ToldKey = lambda _: None,
     ) -> None:
         self.name = name
         self._rule = rule
@@ -88,6 +91,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         self._probes = Probes(rule.probes, patience=max(rule.open_for, rule.slow_first_token))
         self._backoff = Backoff(rule, random_)
         self._gate = RateGate(name)
+        self._key = KeyGate(told_key)
         self.history = History(rule, clock)
         self._circuit = pybreaker.CircuitBreaker(
             name=name,
@@ -118,19 +122,21 @@ class Breaker(pybreaker.CircuitBreakerListener):
         return CircuitSnapshot(circuit, self._forced, *known, opened_for=opened_for, retry_after=wait)
 
     def admit(self) -> Permit:
-        """Return leave for one attempt; raises CircuitOpen, RateGated.  Never waits: check and count are one step."""
+        """Return leave for one attempt; raises Refused.  Never waits: check and count are one step."""
+        if self._key.refused:
+            raise KeyRefused(self.name)
         circuit, now = self.circuit, self._clock()
         if circuit is Circuit.OPEN and (self._forced is Forced.OPEN or now < self._reopens_at):
             raise CircuitOpen(self.name, self.retry_after)
         if wait := self._gate.wait(now):
             raise RateGated(self.name, wait)
         if circuit is Circuit.CLOSED:
-            return Permit(self, self._era)
+            return Permit(self, self._era, key=self._key.generation)
         if circuit is Circuit.OPEN:
             self._circuit.half_open()
         if not (probe := self._probes.take(now)):
             raise CircuitOpen(self.name, self._rule.open_for)
-        return Permit(self, self._era, probe)
+        return Permit(self, self._era, probe, self._key.generation)
 
     def force(self, forced: Forced) -> None:
         """Hold the circuit open or closed whatever is reported; let go, it probes, or starts from nothing."""
@@ -203,6 +209,14 @@ class Breaker(pybreaker.CircuitBreakerListener):
         """Take in a rate limit, whatever its era: what the provider would refuse need not be sent."""
         self._gate.limited(retry_after, self._clock())
 
+    def key_refused(self, key: int) -> None:
+        """Take in that the provider refused the backend's key, the one of generation *key*."""
+        self._key.refuse(key)
+
+    def key_renewed(self) -> None:
+        """Take in that the backend is asked with another key from now on: one that was refused counts no more."""
+        self._key.renewed()
+
     def _judge(self, era: int, slow: bool) -> None:
         """Open where pybreaker does not look: after what is slow, or after a success that completes `min_calls`."""
         if era == self._era and (slow if self.circuit is Circuit.HALF_OPEN else self.history.enough):
@@ -210,7 +224,12 @@ class Breaker(pybreaker.CircuitBreakerListener):
 
 
 class Breakers:
-    """The circuits of all backends.  *p99*: backend -> its p99 of first content in seconds, None = not known yet."""
+    """The circuits of all backends.
+
+    *p99*: backend -> its p99 of first content in seconds, None = not known yet.  *told_key* is told of a backend when
+    its provider refuses its key (True), and when it has been given another (False).  *keys_refused* names those that
+    wait for one.
+    """
 
     def __init__(
         self,
@@ -220,9 +239,20 @@ class Breakers:
         *,
         p99: Callable[[str], float | None] = lambda _: None,
         random_: random.Random | None = None,
+        told_key: Callable[[Backend, bool], None] = lambda _, __: None,
     ) -> None:
+        self.keys_refused: frozenset[str] = frozenset()
+        self._told_key = told_key
         self._all = {
-            each.name: Breaker(each.name, each.breaker, clock, told, p99=partial(p99, each.name), random_=random_)
+            each.name: Breaker(
+                each.name,
+                each.breaker,
+                clock,
+                told,
+                p99=partial(p99, each.name),
+                random_=random_,
+                told_key=partial(self._key_changed, each),
+            )
             for each in backends
         }
 
@@ -233,6 +263,11 @@ class Breakers:
         """Return backend -> circuit, for those not closed."""
         states = ((name, breaker.circuit) for name, breaker in self._all.items())
         return {name: circuit for name, circuit in states if circuit is not Circuit.CLOSED}
+
+    def _key_changed(self, backend: Backend, refused: bool) -> None:
+        change = self.keys_refused.union if refused else self.keys_refused.difference
+        self.keys_refused = change({backend.name})
+        self._told_key(backend, refused)
 
     def healthy(self, backend: str) -> bool:
         """Whether at least half of the backend's outcomes in its window succeeded, or too few are known."""

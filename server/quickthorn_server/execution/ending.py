@@ -10,7 +10,7 @@ from quickthorn_server.core.failures import MEANING, BackendError, Failure, Reas
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.execution.lane import Lane
 from quickthorn_server.execution.rate_gate import clamped
-from quickthorn_server.execution.refusal import AtLimit, RateGated, Refused
+from quickthorn_server.execution.refusal import AtLimit, KeyRefused, RateGated, Refused
 
 _SOON = 1.0  # seconds; where waiting helps and nobody said how long
 
@@ -22,7 +22,7 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
 
     The status is that of the first lane that ran, unless one failed terminally; what holds only "everywhere" must be
     said by every candidate there was.  A backend that still waits out a rate limit says that again, and so does one
-    whose own limits leave no room.
+    whose own limits leave no room, or whose key was refused before.
     """
     route = plan.route.name
     errors = [(lane.backend.name, lane.error) for lane in lanes if lane.error is not None]
@@ -32,10 +32,12 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
     if not errors or not (lanes or everybody):
         message = f"every circuit of route {route} is open"
         if errors:
-            message = f"every backend of route {route} is limited, or its circuit open"
+            unkeyed = any(isinstance(each, KeyRefused) for each in refused)
+            limited = "limited, its key refused" if unkeyed else "limited"
+            message = f"every backend of route {route} is {limited}, or its circuit open"
         if not plan.failover:
             message = f"the circuit of backend {plan.order[0].name} is open, and the call may not fail over"
-        soonest = min((refusal.retry_after for refusal in refused), default=_SOON)
+        soonest = min((each.retry_after for each in refused if not isinstance(each, KeyRefused)), default=_SOON)
         return CallError(Reason.NO_HEALTHY_BACKEND, message, retry_after=soonest, trace=trace)
     reason = reason_of([error for _, error in errors], everybody=everybody)
     if reason is Reason.REJECTED:
@@ -48,13 +50,14 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
 
 
 def _gated(refused: Sequence[Refused], failed: Collection[str]) -> list[tuple[str, BackendError]]:
-    """Return the rate limits of those that were not asked for them, and have not *failed* in this call."""
-    waits = {each.backend: each.retry_after for each in refused if isinstance(each, RateGated | AtLimit)}
-    return [
-        (backend, BackendError(Failure.RATE_LIMITED, retry_after=wait))
-        for backend, wait in waits.items()
-        if backend not in failed
-    ]
+    """Return what those would have said that were not asked because of it, and have not *failed* in this call."""
+    known: dict[str, BackendError] = {}
+    for each in refused:
+        if isinstance(each, KeyRefused):
+            known[each.backend] = BackendError(Failure.UNAUTHENTICATED)
+        elif isinstance(each, RateGated | AtLimit):
+            known[each.backend] = BackendError(Failure.RATE_LIMITED, retry_after=each.retry_after)
+    return [(backend, error) for backend, error in known.items() if backend not in failed]
 
 
 def reason_of(errors: Sequence[BackendError], *, everybody: bool) -> Reason:

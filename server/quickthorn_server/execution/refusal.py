@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 
 class Refused(Exception):  # noqa: N818 - it says what is, not that something went wrong
     """*backend* may not be asked for the next *retry_after* seconds."""
@@ -24,6 +26,13 @@ class RateGated(Refused):
 
     def __init__(self, backend: str, retry_after: float) -> None:
         super().__init__(backend, retry_after, f"{backend} asked to wait")
+
+
+class KeyRefused(Refused):
+    """The provider does not take the backend's key; waiting does not help."""
+
+    def __init__(self, backend: str) -> None:
+        super().__init__(backend, inf, f"the key of {backend} was refused")
 
 
 class AtLimit(Refused):

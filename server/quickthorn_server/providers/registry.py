@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.dialects import DIALECTS
 from quickthorn_server.core.provider import Provider
+from quickthorn_server.core.secret import Secret
 from quickthorn_server.providers.anthropic import AnthropicFormat
 from quickthorn_server.providers.azure import AzureFormat
 from quickthorn_server.providers.gemini import GeminiFormat
@@ -46,6 +48,7 @@ class Providers(Mapping[str, Provider]):
     """One provider per backend, by the backend's name.  Closes them all when the block ends."""
 
     def __init__(self, backends: Iterable[Backend], http: HttpClient) -> None:
+        self._http = http
         self._providers = {backend.name: _provider(backend, http) for backend in backends}
 
     def __getitem__(self, name: str) -> Provider:
@@ -65,6 +68,13 @@ class Providers(Mapping[str, Provider]):
     ) -> None:
         for provider in self._providers.values():
             await provider.close()
+
+    def renew(self, backend: Backend, key: Secret) -> None:
+        """Ask *backend* with another key from now on; streams that are open go on with theirs.
+
+        What is asked with a key is asked over HTTP, and holds nothing that would have to be released.
+        """
+        self._providers[backend.name] = _provider(replace(backend, api_key=key), self._http)
 
     async def start(self) -> None:
         """Start what has a life of its own: embedded models begin to load.  Raises LocalModelMissing."""

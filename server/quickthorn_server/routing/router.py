@@ -24,7 +24,7 @@ def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int
     """
     route = catalogue.routes[request.route or catalogue.default_route]
     need = needs(request)
-    verdicts, order = _candidates(request, catalogue, route, need, turn)
+    verdicts, order = _candidates(request, catalogue, route, need, turn, keys_refused=knowledge.keys_refused)
     left_out = {backend.name: lacking for backend in order if (lacking := need.features - backend.carries)}
     hedging, no_hedge = _hedging(request, route.hedge, order, knowledge)
     return Plan(
@@ -47,7 +47,7 @@ def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int
 
 
 def _candidates(
-    request: Request, catalogue: Catalogue, route: Route, need: Needs, turn: int
+    request: Request, catalogue: Catalogue, route: Route, need: Needs, turn: int, *, keys_refused: frozenset[str]
 ) -> tuple[list[Verdict], list[Backend]]:
     weighted = route.strategy is Strategy.WEIGHTED
     judge = judged_by(need, request.directives)
@@ -59,6 +59,8 @@ def _candidates(
             verdict = Verdict(backend, Drop.WEIGHT_ZERO, "its weight is 0")
         else:
             verdict = judge(backend)
+        if keys_refused and verdict.drop is None and backend.name in keys_refused:
+            verdict = Verdict(backend, Drop.KEY_REFUSED, "its provider refused its key")
         verdicts.append(verdict)
         if verdict.drop is None:
             kept.append(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Circuit
@@ -19,6 +20,11 @@ class Fanout:
         """Pass it on."""
         for observer in self._observers:
             observer.circuit_changed(backend, circuit)
+
+    def key_changed(self, backend: Backend, refused: bool) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.key_changed(backend, refused)
 
     def call_ended(self, decision: Decision) -> None:
         """Pass it on."""

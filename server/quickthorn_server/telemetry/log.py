@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from quickthorn_server.core.attempt import Attempt
+from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 
@@ -26,6 +27,14 @@ class LogObserver:
         """Write a warning where a circuit opens, a notice where it closes."""
         level = logging.WARNING if circuit is Circuit.OPEN else logging.INFO
         log.log(level, "circuit backend=%s state=%s", backend, circuit.value)
+
+    def key_changed(self, backend: Backend, refused: bool) -> None:
+        """Write a warning where a key was refused, a notice where there is another: where it came from, never what."""
+        source = backend.api_key_env or backend.api_key_file or "none"
+        if refused:
+            log.warning("key refused backend=%s key=%s: not asked until it has another", backend.name, source)
+        else:
+            log.info("key renewed backend=%s key=%s", backend.name, source)
 
     def call_ended(self, decision: Decision) -> None:
         """Write how the call went, lane by lane."""

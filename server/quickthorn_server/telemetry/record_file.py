@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from quickthorn_server.core.bug import sketch
-from quickthorn_server.core.catalogue import RecordRule
+from quickthorn_server.core.catalogue import Backend, RecordRule
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 from quickthorn_server.telemetry.rotating import Rotating
@@ -80,6 +80,9 @@ class RecordFile:
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Nothing: records are about calls."""
+
+    def key_changed(self, backend: Backend, refused: bool) -> None:
+        """Nothing, likewise."""
 
     def call_ended(self, decision: Decision) -> None:
         """Queue the call's record; drop it where too much waits already."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Self, TypeVar
 
+from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 
@@ -30,6 +31,9 @@ class RecordStream(Generic[R]):
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Nothing: records are about calls."""
+
+    def key_changed(self, backend: Backend, refused: bool) -> None:
+        """Nothing, likewise."""
 
     def call_ended(self, decision: Decision) -> None:
         """Hand the decision to every subscriber."""
