@@ -20,13 +20,29 @@ def retiring(day: str) -> tuple[str, ...]:
 
 
 def test_a_model_near_its_end_is_pointed_out() -> None:
-    """From 30 days before a model retires, and after, a warning says so."""
-    assert retiring("2026-07-02") == ()
-    assert retiring("2026-07-01") == (
-        'backend "a" retires on 2026-07-01, in 30 days: move its routes to another model',
+    """From 90 days before a model retires, and after, a warning says so."""
+    assert retiring("2026-08-31") == ()
+    assert retiring("2026-08-30") == (
+        'backend "a" retires on 2026-08-30, in 90 days: move its routes to another model',
     )
     assert retiring("2026-06-01") == ('backend "a" retires on 2026-06-01, in 0 days: move its routes to another model',)
     assert retiring("2026-05-31") == ('backend "a" retired on 2026-05-31: move its routes to another model',)
+
+
+def test_the_package_knows_when_models_retire() -> None:
+    """A backend whose file says nothing of it is pointed out as well; what the file says counts more."""
+    text = (
+        "backends: [{name: a, provider: gemini, model: gemini-2.5-pro, api_key_env: WEB}]\n"
+        "routes: [{name: r, backends: [a]}]"
+    )
+    near = date(2026, 9, 2)
+    assert warnings(parse(text, "q.yaml", {"WEB": "k"}), near) == (
+        'backend "a" retires on 2026-12-01, in 90 days: move its routes to another model',
+    )
+    assert (
+        warnings(parse(text.replace("api_key_env", "retires: 2028-01-01, api_key_env"), "q.yaml", {"WEB": "k"}), near)
+        == ()
+    )
 
 
 def test_a_backend_that_no_route_uses_is_pointed_out() -> None:

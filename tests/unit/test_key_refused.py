@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from quickthorn_server.config.key_files import KeyFiles
+from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, Route
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Failure, Reason
 from quickthorn_server.core.plan import Drop, Forced, Knowledge
 from quickthorn_server.core.request import Request
 from quickthorn_server.core.secret import Secret
+from quickthorn_server.execution.ending import nobody_left
 from quickthorn_server.execution.refusal import KeyRefused
 from quickthorn_server.providers.scripted import Scripted
 from quickthorn_server.routing.refusal import refusal
@@ -129,6 +131,17 @@ def test_a_key_is_to_blame_where_every_key_was_refused(
         assert failed.value.retry_after == wait
         with pytest.raises(KeyRefused):
             cast.breakers["a"].admit()
+
+    run_virtual(main())
+
+
+def test_a_wait_is_told_though_nobody_waits_for_a_key() -> None:
+    """Where an empty purse, say, keeps the others from being asked, the wait is the usual short one."""
+
+    async def main() -> None:
+        cast = cast_of(a=Scripted(says("A")), b=Scripted(says("B")))
+        error = nobody_left(cast.plan(), [], [KeyRefused("a")], Trace((), None, "", None, "v"))
+        assert (error.reason, error.retry_after) == (Reason.NO_HEALTHY_BACKEND, 1.0)
 
     run_virtual(main())
 

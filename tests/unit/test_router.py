@@ -158,6 +158,17 @@ def test_a_cost_limit_needs_a_bound() -> None:
     request = ask(requirements=Requirements(max_cost_nano_usd=10**9))
     assert drops(made(request, priced)) == {"priced": Drop.COST}
     assert drops(made(request, replace(priced, context_window=1000))) == {"priced": None}
+    assert drops(made(request, replace(priced, max_output=1000))) == {"priced": None}
+
+
+def test_the_longest_answer_bounds_the_cost() -> None:
+    """A window of a million tokens promises nothing of an answer that cannot be longer than ten."""
+    priced = backend("priced", price=Price(Decimal(1), Decimal(1)), context_window=1_000_000, max_output=10)
+    request = ask(requirements=Requirements(max_cost_nano_usd=20_000))
+    assert drops(made(request, priced)) == {"priced": None}
+    longer = ask(requirements=Requirements(max_cost_nano_usd=20_000), sampling=Sampling(max_output_tokens=1000))
+    assert drops(made(longer, priced)) == {"priced": None}
+    assert drops(made(longer, replace(priced, max_output=None))) == {"priced": Drop.COST}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import click
 
 from quickthorn_server.cli.options import catalogue_of, config_option, today
 from quickthorn_server.config.check import warnings
-from quickthorn_server.core.catalogue import Catalogue, Route
+from quickthorn_server.config.models import models
+from quickthorn_server.core.catalogue import Backend, Catalogue, Route
 from quickthorn_server.core.content import Message, Part, Role, Text
 from quickthorn_server.core.plan import Knowledge, Plan
 from quickthorn_server.core.prompt import Prompt
@@ -36,6 +37,9 @@ def check(file: Path | None, no_secrets: bool, as_json: bool) -> None:
     click.echo(f"{source} is right (version {catalogue.version}); listens on {catalogue.server.listen}")
     for route in catalogue.routes.values():
         click.echo("\n".join(_told(route, _plan(catalogue, route))))
+    if assumed := [_assumed(backend) for backend in catalogue.backends.values() if backend.assumed]:
+        click.echo(f"\nleft open, and taken from `quickthorn models` of {models().compiled}:")
+        click.echo("\n".join(assumed))
     for warning in found:
         click.echo(f"warning: {warning}", err=True)
 
@@ -61,6 +65,10 @@ def _told(route: Route, planned: Plan) -> list[str]:
     return lines
 
 
+def _assumed(backend: Backend) -> str:
+    return f"  {backend.name}: {', '.join(backend.assumed)}"
+
+
 def _hedging(route: Route, planned: Plan) -> str:
     if route.hedge is None:
         return "none"
@@ -77,6 +85,8 @@ def _described(catalogue: Catalogue, source: str, found: tuple[str, ...]) -> dic
         "version": catalogue.version,
         "listen": catalogue.server.listen,
         "warnings": list(found),
+        "models_compiled": models().compiled.isoformat(),
+        "assumed": {backend.name: list(backend.assumed) for backend in catalogue.backends.values() if backend.assumed},
         "routes": {
             route.name: {
                 "strategy": route.strategy.value,

@@ -136,11 +136,13 @@ class Backend(Strict):
     api_key_file: Text | None = None
     """The file that holds the key, from this file's folder."""
     price: Price | None = None
-    """What it costs; left out, costs are unknown, not zero."""
+    """What it costs; default: what `quickthorn models` knows, else costs are unknown, not zero."""
     context_window: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    """Tokens of prompt and answer together; left out, any length is tried."""
+    """Tokens of prompt and answer together; default: what `quickthorn models` knows, else any length is tried."""
+    max_output: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Tokens of the longest answer, for the most that a call may cost; default: what `quickthorn models` knows."""
     capabilities: Annotated[list[Capability], Field(min_length=1)] | None = None
-    """What it can do; default [text]."""
+    """What it can do; default: what `quickthorn models` knows, else [text]."""
     regions: Annotated[list[Region], Field(min_length=1)] | None = None
     """Where it runs."""
     data_policies: Annotated[list[DataPolicy], Field(min_length=1)] | None = None
@@ -152,7 +154,7 @@ class Backend(Strict):
     params: JsonObject = Field(default_factory=dict)
     """Defaults for what a request leaves open, in the provider's own terms: `temperature: 0.2`."""
     retires: Day | None = None
-    """The day the provider turns the model off; `check` warns in time."""
+    """The day the provider turns the model off; `check` warns in time; default: what `quickthorn models` knows."""
     timeouts: Timeouts = Timeouts()
     """How long to wait."""
     breaker: Breaker = Breaker()

@@ -19,7 +19,6 @@ from quickthorn_server.config.route import Hedge, Route
 from quickthorn_server.core import catalogue
 from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.secret import Secret
-from quickthorn_server.core.usage import Price, Tier
 
 _VERSION_DIGITS = 12
 
@@ -77,29 +76,23 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         api_key=key,
         api_key_env=backend.api_key_env or "",
         api_key_file=str(references.path(backend.api_key_file)) if backend.api_key_file else "",
-        price=_price(backend),
+        price=defaults.price(backend),
         context_window=defaults.context_window(backend),
+        max_output=defaults.max_output(backend),
         capabilities=defaults.capabilities(backend),
         regions=frozenset(backend.regions or ()),
         data_policies=frozenset(backend.data_policies or ()),
         failure_domain=defaults.failure_domain(backend),
         params=MappingProxyType(backend.params),
-        retires=backend.retires,
+        retires=defaults.retires(backend),
         timeouts=defaults.timeouts_rule(backend),
         breaker=defaults.breaker_rule(backend),
         limits=defaults.limits_rule(backend),
         embedding_space=defaults.embedding_space(backend),
         carries=defaults.carries(backend),
         options=MappingProxyType(_options(backend, references)),
+        assumed=defaults.assumed(backend),
     )
-
-
-def _price(backend: Backend) -> Price | None:
-    price = backend.price
-    if price is None:
-        return None
-    given = price.given() | {"units": MappingProxyType(price.units)}
-    return Price(**given | {"tiers": tuple(Tier(**tier.given()) for tier in price.tiers or ())})
 
 
 def _options(backend: Backend, references: References) -> dict[str, Any]:

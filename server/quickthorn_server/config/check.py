@@ -7,7 +7,7 @@ from datetime import date
 
 from quickthorn_server.core.catalogue import Catalogue, RecordRule, Route, ServerRule
 
-_NEAR = 30  # days
+_NEAR = 90  # days
 
 
 def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:

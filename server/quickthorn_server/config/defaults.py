@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from quickthorn_server.config.backend import Backend
+from quickthorn_server.config.models import Model, models
 from quickthorn_server.config.root import Records, Server
 from quickthorn_server.config.route import Route
 from quickthorn_server.core.catalogue import (
@@ -20,11 +23,13 @@ from quickthorn_server.core.claude import lacks
 from quickthorn_server.core.dialects import AZURE, RESPONSES, by_responses, cache_mark, dialect_of
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.known import KNOWN
+from quickthorn_server.core.usage import Price, Tier
 
 LOCAL_MODEL = "smollm2-135m-instruct"
 LOCAL_CONTEXT = 4096
 
 _EMBEDS = "embeddings"
+_KNOWN_KEYS = ("price", "context_window", "max_output", "capabilities", "embedding_space", "retires")
 _SLOW = 0.8
 
 
@@ -94,8 +99,47 @@ def failure_domain(backend: Backend) -> str:
     return backend.failure_domain or urlsplit(base_url(backend)).hostname or backend.provider
 
 
+def known(backend: Backend) -> Model | None:
+    """Return what the package knows of the backend's model, None where it asks a host that is not the provider's own.
+
+    At Azure a model is asked by the name of its deployment, so that `model_id` says better which one it is.
+    """
+    if backend.model is None or not KNOWN[backend.provider].remote:
+        return None
+    names = (backend.model_id, backend.model) if backend.provider == "azure" else (backend.model,)
+    host = urlsplit(base_url(backend)).hostname or ""
+    return models().at(backend.provider, host, filter(None, names))
+
+
+def assumed(backend: Backend) -> tuple[str, ...]:
+    """Return the keys that the file leaves open and the package's knowledge of the model fills."""
+    found = known(backend)
+    return tuple(key for key in _KNOWN_KEYS if found and getattr(found, key) and key not in backend.model_fields_set)
+
+
+def price(backend: Backend) -> Price | None:
+    """Return what it costs, None = unknown."""
+    if backend.price is None:
+        found = known(backend)
+        return None if found is None else found.price
+    given = backend.price.given() | {"units": MappingProxyType(backend.price.units)}
+    return Price(**given | {"tiers": tuple(Tier(**tier.given()) for tier in backend.price.tiers or ())})
+
+
+def max_output(backend: Backend) -> int | None:
+    """Return how many tokens it writes at most, None = unknown."""
+    return backend.max_output or ((found := known(backend)) and found.max_output) or None
+
+
+def retires(backend: Backend) -> date | None:
+    """Return the day on which its model is turned off, None = unknown."""
+    return backend.retires or ((found := known(backend)) and found.retires) or None
+
+
 def capabilities(backend: Backend) -> frozenset[str]:
     """Return what it can do: every backend reads and writes text, unless it is one that embeds."""
+    if backend.capabilities is None and (found := known(backend)):
+        return found.capabilities
     given = frozenset(backend.capabilities or ())
     return given if _EMBEDS in given else given | {"text"}
 
@@ -104,7 +148,8 @@ def embedding_space(backend: Backend) -> str:
     """Return what its vectors may be compared with, "" where it does not embed."""
     if _EMBEDS not in capabilities(backend):
         return ""
-    return backend.embedding_space or f"{backend.provider}/{model(backend)}"
+    own = f"{backend.provider}/{model(backend)}"
+    return backend.embedding_space or ((found := known(backend)) and found.embedding_space) or own
 
 
 def context(backend: Backend) -> int:
@@ -116,7 +161,7 @@ def context_window(backend: Backend) -> int | None:
     """Return how many tokens fit, None = unknown."""
     if backend.provider == "local" and backend.context_window is None:
         return context(backend)
-    return backend.context_window
+    return backend.context_window or ((found := known(backend)) and found.context_window) or None
 
 
 def carries(backend: Backend) -> frozenset[Feature]:

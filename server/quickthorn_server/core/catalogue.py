@@ -80,7 +80,8 @@ class Backend:
     *model_id* equal = interchangeable.  *embedding_space* names what its vectors may be compared with, "" = it does not
     embed.  *carries*: what its wire format has a field for.  *options* are the provider's own settings.
 
-    *api_key* was read from the variable *api_key_env* or the file *api_key_file*, "" where it was not.
+    *api_key* was read from the variable *api_key_env* or the file *api_key_file*, "" where it was not.  *assumed*: the
+    keys that its configuration leaves open and the package's knowledge of the model has filled.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Backend:
     api_key_file: str = ""
     price: Price | None = None
     context_window: int | None = None
+    max_output: int | None = None
     capabilities: frozenset[str] = frozenset({"text"})
     regions: frozenset[str] = frozenset()
     data_policies: frozenset[str] = frozenset()
@@ -107,6 +109,7 @@ class Backend:
     embedding_space: str = ""
     carries: frozenset[Feature] = ALL_FEATURES
     options: Mapping[str, Any] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
 
 class Strategy(Enum):

@@ -133,12 +133,12 @@ def worst_cost(backend: Backend, needs: Needs) -> int | None:
 
     Providers that charge for writing their cache may write all of it, and some do so unasked.
     """
-    output = needs.max_output_tokens
-    if output is None and backend.context_window is not None:
-        output = max(backend.context_window - needs.input_tokens, 0)
+    read, window = needs.input_tokens, backend.context_window
+    room = None if window is None else max(window - read, 0)
+    limits = (needs.max_output_tokens, backend.max_output, room if needs.max_output_tokens is None else None)
+    output = min((limit for limit in limits if limit is not None), default=None)
     if output is None:
         return None
-    read = needs.input_tokens
     plain = cost_nano_usd(Usage(read, output), backend.price)
     written = cost_nano_usd(Usage(read, output, cache_write_tokens=read), backend.price)
     return None if plain is None or written is None else max(plain, written)
