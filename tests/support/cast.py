@@ -19,6 +19,7 @@ from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.plan import Circuit, Hedging, Plan, Verdict
 from quickthorn_server.core.prompt import Prompt
+from quickthorn_server.core.secret import Secret
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.events import Begun, Event, Said
@@ -101,6 +102,7 @@ class Cast:
                 breaker=rule or NEVER_OPENS,
                 timeouts=timeouts or Timeouts(),
                 limits=limits or Limits(),
+                api_key=Secret("of-the-cast"),
             )
             for name in scripts
         }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, Route
 from quickthorn_server.core.plan import Circuit
+from quickthorn_server.core.secret import Secret
 from quickthorn_server.edge.circuit_health import HealthObserver
 from quickthorn_server.edge.health import Health
 
 CATALOGUE = Catalogue(
-    backends={name: Backend(name, "scripted", "m", "m") for name in ("a", "b", "c")},
+    backends={name: Backend(name, "scripted", "m", "m", api_key=Secret("k")) for name in ("a", "b", "c")},
     routes={
         "both": Route("both", (Entry("a"), Entry("b"))),
         "one": Route("one", (Entry("a"),)),
@@ -102,6 +104,15 @@ def test_a_backend_whose_key_is_refused_does_not_serve() -> None:
     assert down(health) == {"backend/a", "backend/b", "route/one", "route/both"}
     observer.key_changed(a, refused=False)
     assert down(health) == {"backend/b"}
+
+
+def test_a_backend_without_a_key_of_ours_leaves_its_routes_open() -> None:
+    """It is asked again by and by, and by calls alone: a balancer that turned away would keep it down for ever."""
+    health = Health()
+    health.start_serving()
+    observer = HealthObserver(health, CATALOGUE, Timers().later, lambda _: 5.0)
+    observer.key_changed(replace(CATALOGUE.backends["a"], api_key=None), refused=True)
+    assert down(health) == {"backend/a"}
 
 
 def test_a_circuit_that_closes_during_drain_changes_nothing() -> None:

@@ -14,11 +14,13 @@ from quickthorn_server.config.key_files import KeyFiles
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, Route
 from quickthorn_server.core.ends import CallError
-from quickthorn_server.core.failures import Failure, Reason
+from quickthorn_server.core.failures import BackendError, Failure, Reason
 from quickthorn_server.core.plan import Drop, Forced, Knowledge
 from quickthorn_server.core.request import Request
 from quickthorn_server.core.secret import Secret
+from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.ending import nobody_left
+from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.refusal import KeyRefused
 from quickthorn_server.providers.scripted import Scripted
 from quickthorn_server.routing.refusal import refusal
@@ -60,6 +62,8 @@ def test_only_what_was_in_flight_reaches_a_backend_that_refuses_its_key() -> Non
         began = asyncio.get_running_loop().time()
         assert await asked(cast, 1000) == [Reason.BACKEND_MISCONFIGURED.value] * 1000
         assert asyncio.get_running_loop().time() == began
+        await asyncio.sleep(100_000)
+        assert await asked(cast, 1) == [Reason.BACKEND_MISCONFIGURED.value]
         assert len(cast.scripts["a"].opened_at) == 10
         assert cast.told.keys == [("a", True)]
         assert cast.told.circuits == []
@@ -151,6 +155,53 @@ def backends(*names: str) -> Catalogue:
     return Catalogue(made, {"default": Route("default", tuple(map(Entry, names)))}, "1")
 
 
+class Bench:
+    """The breaker of a backend, the clock it reads, and what it told of its key."""
+
+    def __init__(self, api_key: Secret | None) -> None:
+        self.now = 0.0
+        self.told: list[bool] = []
+        backend = Backend("a", "bedrock", "m", "m", api_key=api_key)
+        told_key = lambda _, refused: self.told.append(refused)  # noqa: E731 - as short as it is
+        self.breakers = Breakers([backend], lambda: self.now, lambda *_: None, told_key=told_key)
+        self.refused = BackendError(Failure.UNAUTHENTICATED)
+
+    def admit(self) -> Permit:
+        return self.breakers["a"].admit()
+
+
+def test_an_answer_proves_nothing_of_a_key() -> None:
+    """An attempt that was under way when the key was revoked may still be answered: the next one would not be."""
+    bench = Bench(Secret("sk-1"))
+    early, late = bench.admit(), bench.admit()
+    late.failed(bench.refused)
+    early.succeeded()
+    bench.now = 1e9
+    with pytest.raises(KeyRefused):
+        bench.admit()
+    assert (bench.told, bench.breakers.keys_refused) == ([True], frozenset({"a"}))
+
+
+def test_credentials_that_are_not_ours_are_tried_again_once_a_minute() -> None:
+    """Those of a machine renew themselves: one attempt a minute is let through, and an answer opens the gate."""
+    bench = Bench(None)
+    bench.admit().failed(bench.refused)
+    for minute in (60.0, 120.0, 180.0):
+        bench.now = minute - 0.1
+        with pytest.raises(KeyRefused):
+            bench.admit()
+        bench.now = minute
+        trial = bench.admit()
+        with pytest.raises(KeyRefused):
+            bench.admit()
+        if minute < 180.0:
+            trial.failed(bench.refused)
+    assert (bench.told, bench.breakers.keys_refused) == ([True], frozenset())  # plans ask it: a call must be the trial
+    trial.succeeded()
+    assert bench.told == [True, False]
+    bench.admit()
+
+
 def test_plans_leave_it_out_and_say_why() -> None:
     """So do explanations and records; where nobody else is left, the call is misconfigured."""
     planned = plan(Request(PROMPT), backends("a", "b"), Knowledge(keys_refused=frozenset({"a"})), 0)
@@ -170,10 +221,12 @@ def test_the_log_names_the_key_and_never_shows_it(caplog: pytest.LogCaptureFixtu
     backend = Backend("a", "openai", "m", "m", api_key=Secret("sk-secret"), api_key_env="SOME_KEY")
     with caplog.at_level(logging.INFO):
         LogObserver().key_changed(backend, refused=True)
+        LogObserver().key_changed(replace(backend, api_key=None, api_key_env=""), refused=True)
         LogObserver().key_changed(replace(backend, api_key_env="", api_key_file="/run/key"), refused=False)
     said = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert said == [
         ("WARNING", "key refused backend=a key=SOME_KEY: not asked until it has another"),
+        ("WARNING", "key refused backend=a key=none: not asked for a while"),
         ("INFO", "key renewed backend=a key=/run/key"),
     ]
 

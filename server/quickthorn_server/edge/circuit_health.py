@@ -41,6 +41,7 @@ class HealthObserver:
         self._shut: dict[str, Timer] = {}
         self._not_closed: set[str] = set()
         self._keys_refused: set[str] = set()
+        self._never_asked: set[str] = set()
         for backend in catalogue.backends:
             health.set(f"backend/{backend}", serving=True)
         for route in catalogue.routes:
@@ -57,8 +58,13 @@ class HealthObserver:
         self._tell(backend)
 
     def key_changed(self, backend: Backend, refused: bool) -> None:
-        """Set the same: a backend whose key is refused is asked nothing, however well it is."""
+        """Set the same: a backend whose key is refused is asked nothing, however well it is.
+
+        Without a key of ours it is asked again by and by, so its routes stay open as they do for a trial.
+        """
         (self._keys_refused.add if refused else self._keys_refused.discard)(backend.name)
+        if backend.api_key is not None:
+            (self._never_asked.add if refused else self._never_asked.discard)(backend.name)
         self._tell(backend.name)
 
     def call_ended(self, decision: Decision) -> None:
@@ -79,4 +85,4 @@ class HealthObserver:
         for name, route in self._catalogue.routes.items():
             candidates = {entry.backend for entry in route.entries}
             if backend in candidates:
-                self._health.set(f"route/{name}", serving=not candidates <= self._shut.keys() | self._keys_refused)
+                self._health.set(f"route/{name}", serving=not candidates <= self._shut.keys() | self._never_asked)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from math import inf
 from typing import NoReturn
 
 import pybreaker
@@ -20,7 +21,7 @@ from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.plan import Circuit, CircuitSnapshot, Forced
 from quickthorn_server.execution.backoff import Backoff
 from quickthorn_server.execution.history import History
-from quickthorn_server.execution.key_gate import KeyGate, ToldKey
+from quickthorn_server.execution.key_gate import AGAIN, KeyGate, ToldKey
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.probes import Probes
 from quickthorn_server.execution.rate_gate import RateGate
@@ -65,8 +66,8 @@ class Breaker(pybreaker.CircuitBreakerListener):
     refuses for *rule.open_for* seconds, longer each time it opens again (`Backoff`).  Half-open: *rule.probes*
     attempts at once, closes after *rule.successes* of them, opens again on the first failure or slow one.
 
-    *p99*: the backend's own 99th percentile of first content in seconds, None = not known yet.  *told_key*: see
-    `KeyGate`.
+    *p99*: the backend's own 99th percentile of first content in seconds, None = not known yet.  *told_key*
+    and *key_again*: see `KeyGate`.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         p99: Callable[[], float | None] = lambda: None,
         random_: random.Random | None = None,
         told_key: ToldKey = lambda _: None,
+        key_again: float = inf,
     ) -> None:
         self.name = name
         self._rule = rule
@@ -91,7 +93,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         self._probes = Probes(rule.probes, patience=max(rule.open_for, rule.slow_first_token))
         self._backoff = Backoff(rule, random_)
         self._gate = RateGate(name)
-        self._key = KeyGate(told_key)
+        self._key = KeyGate(told_key, clock, key_again)
         self.history = History(rule, clock)
         self._circuit = pybreaker.CircuitBreaker(
             name=name,
@@ -123,7 +125,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
 
     def admit(self) -> Permit:
         """Return leave for one attempt; raises Refused.  Never waits: check and count are one step."""
-        if self._key.refused:
+        if self._key.shut:
             raise KeyRefused(self.name)
         circuit, now = self.circuit, self._clock()
         if circuit is Circuit.OPEN and (self._forced is Forced.OPEN or now < self._reopens_at):
@@ -185,6 +187,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
                 self._circuit.call(_fail)
             except _Failed:  # pybreaker raises again what it has counted, and judged
                 return
+        self._key.answered()
         if slow and self.circuit is Circuit.HALF_OPEN:
             self.history.succeeded()  # not told to pybreaker, which would take it for a step towards closing
         else:
@@ -228,7 +231,7 @@ class Breakers:
 
     *p99*: backend -> its p99 of first content in seconds, None = not known yet.  *told_key* is told of a backend when
     its provider refuses its key (True), and when it has been given another (False).  *keys_refused* names those that
-    wait for one.
+    wait for one; a backend without a key of ours is not among them, for it is asked again.
     """
 
     def __init__(
@@ -252,6 +255,7 @@ class Breakers:
                 p99=partial(p99, each.name),
                 random_=random_,
                 told_key=partial(self._key_changed, each),
+                key_again=AGAIN if each.api_key is None else inf,
             )
             for each in backends
         }
@@ -265,8 +269,9 @@ class Breakers:
         return {name: circuit for name, circuit in states if circuit is not Circuit.CLOSED}
 
     def _key_changed(self, backend: Backend, refused: bool) -> None:
-        change = self.keys_refused.union if refused else self.keys_refused.difference
-        self.keys_refused = change({backend.name})
+        if backend.api_key is not None:
+            change = self.keys_refused.union if refused else self.keys_refused.difference
+            self.keys_refused = change({backend.name})
         self._told_key(backend, refused)
 
     def healthy(self, backend: str) -> bool:

@@ -32,7 +32,8 @@ class LogObserver:
         """Write a warning where a key was refused, a notice where there is another: where it came from, never what."""
         source = backend.api_key_env or backend.api_key_file or "none"
         if refused:
-            log.warning("key refused backend=%s key=%s: not asked until it has another", backend.name, source)
+            until = "until it has another" if backend.api_key else "for a while"
+            log.warning("key refused backend=%s key=%s: not asked %s", backend.name, source, until)
         else:
             log.info("key renewed backend=%s key=%s", backend.name, source)
 
