@@ -119,6 +119,7 @@ KNOWN: Mapping[str, Known] = {
             Feature.TOP_K,
             Feature.TOOL_CHOICE,
             Feature.STRICT_TOOLS,
+            Feature.STRICT_SCHEMA,
             Feature.THINKING_BUDGET,
             Feature.IMAGE_URI,
             Feature.IMAGE_DETAIL,

@@ -15,6 +15,7 @@ from quickthorn_server.core.secret import Secret
 from quickthorn_server.providers.anthropic import AnthropicFormat
 from quickthorn_server.providers.azure import AzureFormat
 from quickthorn_server.providers.gemini import GeminiFormat
+from quickthorn_server.providers.cohere import CohereFormat
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider, WireFormat
 from quickthorn_server.providers.local import Local
@@ -25,6 +26,7 @@ from quickthorn_server.providers.vertex import VertexFormat, is_location
 
 WIRE_FORMATS: Mapping[str, Callable[[Backend], WireFormat]] = {
     "anthropic": AnthropicFormat,
+    "cohere": CohereFormat,
     "openai": OpenAiFormat,
     "gemini": GeminiFormat,
     "vertex": VertexFormat,
