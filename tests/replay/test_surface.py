@@ -42,8 +42,13 @@ TOLD_BETTER = {
     "content_filter": "CONTENT_FILTERED",
     "model_not_found": "BACKEND_MISCONFIGURED",
 }
-KEY_REFUSED = ("API key not valid", "User location is not supported", "Incorrect API key provided")
-"""What Google and xAI say with 400 and mean as 401 and 403: another provider may well answer."""
+MISCONFIGURED = (
+    "API key not valid",
+    "User location is not supported",
+    "Incorrect API key provided",
+    "The provided model identifier is invalid",
+)
+"""What Google, xAI and Bedrock say with 400 and mean as 401, 403 and 404: another provider may well answer."""
 
 CODES = {
     "REJECTED": grpc.StatusCode.INVALID_ARGUMENT,
@@ -144,7 +149,7 @@ def _check_failure(case: Case, error: QuickthornError) -> None:
     for tag, reason in TOLD_BETTER.items():
         if tag in {*case.tags, told.get("code")}:
             wanted = {reason}
-    if str(told.get("message")).startswith(KEY_REFUSED):
+    if str(told.get("message")).startswith(MISCONFIGURED):
         wanted = {"BACKEND_MISCONFIGURED"}
     assert error.reason in wanted, f"{error.reason} instead of {wanted}: {error}"
     if error.reason == "STREAM_BROKEN":

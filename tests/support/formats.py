@@ -40,6 +40,10 @@ SUPPORT: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("xai", "chat_completions"): {"provider": "xai"},
     ("xai", "responses"): {"provider": "xai", "api": "responses"},
     ("zai", "chat_completions"): {"provider": "zai"},
+    ("bedrock", "converse"): {"provider": "bedrock", "aws_region": "us-east-1"},
+    ("bedrock", "converse-stream"): {"provider": "bedrock", "aws_region": "us-east-1"},
+    ("cohere", "v2_chat"): {"provider": "cohere"},
+    ("cohere", "v2_embed"): {"provider": "cohere"},
 }
 """(provider, api) of the recordings -> the keys of a backend."""
 

@@ -32,6 +32,7 @@ MAY_IMPORT = {
 # A third party -> the only files that may know it.  The longest name that fits counts; whoever is not here is unknown.
 SEAMS = {
     "aiohttp": ["providers/http.py"],
+    "botocore": ["providers/bedrock_aws.py"],
     "click": ["cli/*"],
     "ddsketch": ["execution/sketch.py"],
     "google": ["edge/*"],
@@ -52,9 +53,17 @@ SEAMS = {
     "yarl": ["providers/http.py"],
 }
 
-# Who may read files and the environment: configuration, the command line, the embedded model, and the certificates,
-# which are read again when they are renewed.  Records are written to a file, and its last byte is looked at.
-READERS = ["config/*", "cli/*", "providers/local*", "edge/certificates.py", "telemetry/rotating.py"]
+# Who may read files and the environment: configuration, the command line, the embedded model, AWS's chain of
+# credentials, and the certificates, which are read again when they are renewed.  Records are written to a file, and its
+# last byte is looked at.
+READERS = [
+    "config/*",
+    "cli/*",
+    "providers/local*",
+    "providers/bedrock_aws.py",
+    "edge/certificates.py",
+    "telemetry/rotating.py",
+]
 FILE_MODULES = {"fileinput", "glob", "importlib.resources", "mmap", "shutil", "tempfile"}
 READING_NAMES = {"os.environ", "os.environb", "os.getenv", "os.open", "os.scandir", "os.listdir", "open"}
 READING_METHODS = {"read_text", "read_bytes", "write_text", "write_bytes", "iterdir", "rglob"}

@@ -8,6 +8,7 @@ import pytest
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.provider import Provider
+from quickthorn_server.providers import bedrock
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider
 from quickthorn_server.providers.local import Local
@@ -50,6 +51,9 @@ def test_every_word_makes_its_provider() -> None:
         (backend("vertex", project="p"), ""),
         (backend("vertex", location="europe-west4"), ""),
         (backend("vertex", location="evil.example/"), "location"),
+        (backend("cohere", "api.cohere.com"), "base_url"),
+        (backend("bedrock", aws_region="us-east-1"), ""),
+        (backend("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com"), ""),
     ],
 )
 def test_settings_are_checked_in_words(given: Backend, problem: str) -> None:
@@ -57,3 +61,11 @@ def test_settings_are_checked_in_words(given: Backend, problem: str) -> None:
     found = check_options(given)
     assert len(found) == bool(problem)
     assert all(problem in line for line in found)
+
+
+def test_a_missing_extra_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bedrock needs AWS's own library, and says so before it is needed."""
+    monkeypatch.setattr(bedrock, "INSTALLED", False)
+    assert check_options(backend("bedrock", aws_region="us-east-1")) == [
+        "provider: bedrock needs botocore; pip install 'quickthorn[bedrock]'"
+    ]

@@ -10,6 +10,7 @@ from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.models import Model, models
 from quickthorn_server.config.root import Records, Server
 from quickthorn_server.config.route import Route
+from quickthorn_server.core import bedrock_models
 from quickthorn_server.core.catalogue import (
     BreakerRule,
     BudgetRule,
@@ -168,11 +169,13 @@ def carries(backend: Backend) -> frozenset[Feature]:
     """Return what its wire format has a field for.
 
     Behind a foreign address "openai" means any compatible server, and those know more fields than OpenAI does.
-    Anthropic's API knows more fields than each of its models takes.
+    Anthropic's API and Bedrock's know more fields than each of their models takes.
     """
     known = KNOWN[backend.provider]
     if backend.provider == "anthropic":
         return known.carries - lacks(model(backend))
+    if backend.provider == "bedrock":
+        return known.carries - bedrock_models.lacks(model(backend), backend.model_id or "")
     return _shaped(backend) if "api" in known.settings else known.carries
 
 

@@ -99,15 +99,23 @@ KNOWN: Mapping[str, Known] = {
             {
                 Feature.TEMPERATURE,
                 Feature.TOP_P,
+                Feature.TOP_K,
                 Feature.STOP,
                 Feature.TOOL_CHOICE,
+                Feature.STRICT_TOOLS,
+                Feature.STRICT_SCHEMA,
+                Feature.EFFORT,
+                Feature.THINKING_BUDGET,
                 Feature.CACHE_HINTS,
+                Feature.CACHE_TTL,
                 Feature.DOCUMENT_URI,
                 Feature.IMAGE_URI,
+                Feature.AUDIO_URI,
                 Feature.VIDEO_URI,
                 Feature.TOOL_RESULT_MEDIA,
                 Feature.INPUT_TYPE,
                 Feature.DIMENSIONS,
+                Feature.IMAGE_INPUTS,
             }
         ),
         keyless=True,  # credentials of the machine will do

@@ -44,21 +44,24 @@ def bodies(backend: Backend, prompt: EmbedPrompt) -> list[tuple[bytes, int]]:
         settings["output_dimension"] = prompt.dimensions
     settings = {name: value for name, value in settings.items() if value is not None}
     settings |= options(prompt.provider_options_json, NAME)
-    return [(orjson.dumps(shared | given | settings), number) for given, number in _given(prompt)]
+    return [(orjson.dumps(shared | given | settings), number) for given, number in groups(prompt)]
 
 
-def _given(prompt: EmbedPrompt) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield what differs between the requests, and how many inputs each holds."""
+def groups(prompt: EmbedPrompt, pictures: str = "image") -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield what differs between the requests, and how many inputs each holds.
+
+    *pictures*: the input type of a picture, "" = that of a text.  Raises BackendError (UNSUPPORTED).
+    """
+    purpose = _PURPOSES[prompt.input_type]
     for kind, group in groupby(prompt.inputs, type):
         inputs: list[EmbedInput] = list(group)
         if kind is str:
-            purpose = {"input_type": _PURPOSES[prompt.input_type]}
             for start in range(0, len(inputs), MOST_TEXTS):
                 texts = inputs[start : start + MOST_TEXTS]
-                yield purpose | {"texts": texts}, len(texts)
+                yield {"input_type": purpose, "texts": texts}, len(texts)
         else:
             for each in inputs:
-                yield {"input_type": "image", "images": [_picture(each)]}, 1
+                yield {"input_type": pictures or purpose, "images": [_picture(each)]}, 1
 
 
 def _picture(given: EmbedInput) -> str:

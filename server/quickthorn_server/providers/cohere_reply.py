@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from quickthorn_server.core.usage import Usage
 from quickthorn_server.providers.answer_parts import AnswerParts
 from quickthorn_server.providers.cohere_content import NAME, PLAN
 from quickthorn_server.providers.cohere_errors import of_payload
+from quickthorn_server.providers.json_text import elements, inner
 from quickthorn_server.providers.sse import Event
 from quickthorn_server.providers.usage import count
 
@@ -47,7 +49,7 @@ class Answer:
         self._planned = False
         self._said: dict[int, list[str]] = {}  # for citations: they count characters
         self._thought: set[int] = set()
-        self._uncited: list[dict[str, Any]] = []
+        self._uncited: list[tuple[dict[str, Any], str]] = []
         self._end: dict[str, Any] | None = None
 
     def burst(self) -> list[Any]:
@@ -67,7 +69,7 @@ class Answer:
                 self._end = payload["delta"]
                 self.done = True
             else:
-                self._delta(kind, payload)
+                self._delta(kind, payload, event.data)
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "an event that is none of Cohere's chat") from None
 
@@ -77,12 +79,13 @@ class Answer:
             payload = orjson.loads(data)
             message = payload["message"]
             for place, item in enumerate(message.get("content") or ()):
-                self._content(place, item)
+                self._content(place, item, partial(_item, data, place))
             self._plan.append(message.get("tool_plan") or "")
             for place, call in enumerate(message.get("tool_calls") or ()):
                 self._call(place, call)
-            for citation in message.get("citations") or ():
-                self._cite(citation)
+            if citations := message.get("citations"):
+                for citation, raw in zip(citations, elements(inner(data, "message", "citations")), strict=True):
+                    self._cite(citation, raw)
             self._end = payload
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "the answer is none of Cohere's chat") from None
@@ -93,8 +96,8 @@ class Answer:
             raise BackendError(Failure.PROTOCOL, "the answer ended early")
         try:
             self._give_plan()
-            for citation in self._uncited:
-                self._attach(citation)
+            for citation, raw in self._uncited:
+                self._attach(citation, raw)
             reason = self._end["finish_reason"]
             if reported := self._end.get("usage"):
                 self._parts.used(_usage(reported))
@@ -104,11 +107,11 @@ class Answer:
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "an end that is none of Cohere's chat") from None
 
-    def _delta(self, kind: str, payload: dict[str, Any]) -> None:
+    def _delta(self, kind: str, payload: dict[str, Any], data: bytes) -> None:
         place, said = payload.get("index", 0), (payload.get("delta") or {}).get("message") or {}
         match kind:
             case "content-start" | "content-delta":
-                self._content(place, said["content"])
+                self._content(place, said["content"], partial(inner, data, "delta", "message", "content"))
             case "tool-plan-delta":
                 self._plan.append(said["tool_plan"] or "")
             case "tool-call-start":
@@ -116,11 +119,11 @@ class Answer:
             case "tool-call-delta":
                 self._parts.arguments(("call", place), said["tool_calls"]["function"]["arguments"])
             case "citation-start":
-                self._cite(said["citations"])
+                self._cite(said["citations"], inner(data, "delta", "message", "citations"))
             case _:
                 pass  # message-start, the ends of items, and what is yet to be invented
 
-    def _content(self, place: int, item: Any) -> None:
+    def _content(self, place: int, item: Any, raw: Callable[[], str]) -> None:
         text = item if isinstance(item, str) else item.get("text")
         thought = None if isinstance(item, str) else item.get("thinking")
         if thought is not None:
@@ -129,7 +132,7 @@ class Answer:
         elif text is not None:
             self._parts.text(("content", place), text)
         elif item.get("type") not in {None, "text", "thinking"}:
-            self._parts.whole(Part(ProviderBlock(NAME, str(item["type"]), orjson.dumps(item).decode())))
+            self._parts.whole(Part(ProviderBlock(NAME, str(item["type"]), raw())))
         self._said.setdefault(place, []).append(thought or text or "")
 
     def _call(self, place: int, call: dict[str, Any]) -> None:
@@ -145,14 +148,14 @@ class Answer:
             self._planned = True
             self._parts.whole(Part(ProviderBlock(NAME, PLAN, orjson.dumps({PLAN: plan}).decode())), PLAN)
 
-    def _cite(self, citation: dict[str, Any]) -> None:
+    def _cite(self, citation: dict[str, Any], raw: str) -> None:
         """Attach a citation, as soon as what it is about has been said."""
         if _bytes(self._text(citation), citation) is None:
-            self._uncited.append(citation)
+            self._uncited.append((citation, raw))
         else:
-            self._attach(citation)
+            self._attach(citation, raw)
 
-    def _attach(self, citation: dict[str, Any]) -> None:
+    def _attach(self, citation: dict[str, Any], raw: str) -> None:
         """Attach a citation to its content item or to the plan, to all of it where its characters are not there."""
         place = citation.get("content_index") or 0
         key: Hashable = PLAN if citation.get("type") == _ABOUT_PLAN and self._planned else ("content", place)
@@ -164,7 +167,7 @@ class Answer:
             title=str(document.get("title") or ""),
             start=start,
             end=end,
-            provider_json=orjson.dumps(citation).decode(),
+            provider_json=raw,
         )
         self._parts.attach(key, empty, citations=(cited,))
 
@@ -175,6 +178,11 @@ class Answer:
         said = self._said.setdefault(citation.get("content_index") or 0, [])
         said[:] = ["".join(said)]
         return said[0]
+
+
+def _item(data: bytes, place: int) -> str:
+    """Return the text of an item of the message's content."""
+    return elements(inner(data, "message", "content"))[place]
 
 
 def _document(source: dict[str, Any]) -> dict[str, Any]:

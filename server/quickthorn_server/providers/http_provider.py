@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -100,11 +100,12 @@ class Embedded:
 
 
 class HttpProvider:
-    """One backend that is asked over HTTP."""
+    """One backend that is asked over HTTP.  *before* is awaited before each attempt: keys are renewed there."""
 
-    def __init__(self, wire: WireFormat, http: HttpClient) -> None:
+    def __init__(self, wire: WireFormat, http: HttpClient, before: Callable[[], Awaitable[None]] | None = None) -> None:
         self._wire = wire
         self._http = http
+        self._before = before
 
     async def stream(self, ask: Ask) -> AsyncGenerator[Burst, None]:
         """Yield the answer's bursts, one per network read.
@@ -112,6 +113,8 @@ class HttpProvider:
         `Opened` comes when the head is read, and once more, with the model that answers, when the body names it.
         Raises BackendError; see `Provider.stream`.
         """
+        if self._before is not None:
+            await self._before()
         if isinstance(ask.prompt, EmbedPrompt):
             yield await self._vectors(ask.prompt, ask)
             return

@@ -37,6 +37,17 @@ def members(text: str) -> dict[str, str]:
         at = _past(text, at, ",")
 
 
+def inner(data: bytes, *path: str) -> str:
+    """Return the text of a member inside members.
+
+    Raises ValueError for what is no JSON object, KeyError for what is not there.
+    """
+    text = data.decode()
+    for name in path:
+        text = members(text)[name]
+    return text
+
+
 def elements(text: str) -> list[str]:
     """Return the elements of the JSON array *text*, each as the very text that stands there.
 

@@ -12,10 +12,12 @@ from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.dialects import DIALECTS
 from quickthorn_server.core.provider import Provider
 from quickthorn_server.core.secret import Secret
+from quickthorn_server.providers import bedrock
 from quickthorn_server.providers.anthropic import AnthropicFormat
 from quickthorn_server.providers.azure import AzureFormat
-from quickthorn_server.providers.gemini import GeminiFormat
+from quickthorn_server.providers.bedrock import BedrockFormat
 from quickthorn_server.providers.cohere import CohereFormat
+from quickthorn_server.providers.gemini import GeminiFormat
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider, WireFormat
 from quickthorn_server.providers.local import Local
@@ -26,6 +28,7 @@ from quickthorn_server.providers.vertex import VertexFormat, is_location
 
 WIRE_FORMATS: Mapping[str, Callable[[Backend], WireFormat]] = {
     "anthropic": AnthropicFormat,
+    "bedrock": BedrockFormat,
     "cohere": CohereFormat,
     "openai": OpenAiFormat,
     "gemini": GeminiFormat,
@@ -42,6 +45,8 @@ def _provider(backend: Backend, http: HttpClient) -> Provider:
             return Scripted.of(backend)
         case "local":
             return Local(backend, http)
+        case "bedrock":
+            return bedrock.provider(backend, http)
         case word:
             return HttpProvider(WIRE_FORMATS[word](backend), http)
 
@@ -94,6 +99,8 @@ def check_options(backend: Backend) -> list[str]:
     location = str(backend.options.get("location") or "global")
     if backend.provider == "vertex" and not is_location(location):
         return [f"location: {location!r} is no place of Google's: write europe-west4, or global"]
+    if backend.provider == "bedrock":
+        return bedrock.problems(backend)
     return []
 
 
