@@ -1,7 +1,8 @@
 """Hold the pages to what is true: examples are files that run, configurations are right, commands and links exist.
 
 A fenced block that follows `<!-- example: examples/first.py -->` is the text of that file; with `#name` after the path,
-of what stands between the file's lines `# begin name` and `# end name`.
+of what stands between the file's lines `# begin name` and `# end name`.  A table behind `<!-- table: providers -->` is
+the server's own word on what each of them carries.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from click.testing import CliRunner
 from quickthorn_server.cli import main as quickthorn
 from tools.commands import faults_of_command
 from tools.environment import ROOT
+from tools.support_table import table
 
 PAGES = ("README.md", "clients/python/README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")
 BLOCK = re.compile(
     r"(?:^<!-- example: (?P<source>\S+) -->\n\s*)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+TABLE = re.compile(r"^<!-- table: providers -->\n\n(?P<rows>(?:^\|.*\n)+)", re.MULTILINE)
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 SHELLS = {"", "console", "sh", "bash", "shell"}
@@ -77,7 +80,8 @@ def filled(page: str, root: Path) -> str:
         kept = found["text"] if text is None else text
         return page[found.start() : found.start("text")] + kept + page[found.end("text") : found.end()]
 
-    return BLOCK.sub(block, page)
+    page = BLOCK.sub(block, page)
+    return TABLE.sub(lambda found: found[0].replace(found["rows"], table()), page)
 
 
 def excerpt(root: Path, source: str) -> str | None:
@@ -97,6 +101,11 @@ def excerpt(root: Path, source: str) -> str | None:
 def faults_of(page: str, folder: Path) -> list[str]:
     """Return what is not true in a page that lies in *folder*, each with its line."""
     faults = [f"{block.line}: {fault}" for block in blocks(page) for fault in _faults_of_block(block)]
+    faults += [
+        f"{page.count(chr(10), 0, found.start())}: the table is an old one; run `python -m tools.readme`"
+        for found in TABLE.finditer(page)
+        if found["rows"] != table()
+    ]
     faults += [
         f"{line}: `{command}`: {fault}" for line, command in _commands(page) for fault in faults_of_command(command)
     ]

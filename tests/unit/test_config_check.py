@@ -45,6 +45,17 @@ def test_the_package_knows_when_models_retire() -> None:
     )
 
 
+def test_a_capability_that_no_request_could_use_is_pointed_out() -> None:
+    """Whoever lists audio at a provider that carries none is told; behind a foreign address nobody knows."""
+    text = """
+    backends:
+      - {name: a, provider: groq, model: m, api_key_env: WEB, capabilities: [text, audio, documents]}
+      - {name: b, provider: openai, model: m, base_url: "http://127.0.0.1:1", capabilities: [text, video]}
+    routes: [{name: r, backends: [a, b]}]
+    """
+    assert warned(text) == ('backend "a" lists audio, documents, which provider "groq" is not known to carry',)
+
+
 def test_a_backend_that_no_route_uses_is_pointed_out() -> None:
     """Money may be meant for it and never reach it."""
     text = "backends: [{name: a, provider: local}, {name: b, provider: local}]\nroutes: [{name: r, backends: [a]}]"

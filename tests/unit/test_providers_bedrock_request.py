@@ -101,7 +101,7 @@ def test_where_a_request_goes(model: str, base: str, path: str, url: str) -> Non
         ("", {}, {"AWS_REGION": "us-west-2"}, "bedrock-runtime.us-west-2.amazonaws.com"),
         ("", {}, {"AWS_DEFAULT_REGION": "cn-north-1"}, "bedrock-runtime.cn-north-1.amazonaws.com.cn"),
         ("https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com", {}, {}, "bedrock-runtime-fips.us-gov-west-1"),
-        ("http://127.0.0.1:1", {}, {}, None),
+        ("http://127.0.0.1:1", {}, {}, "127.0.0.1:1"),
         ("", {}, {}, None),
     ],
 )

@@ -15,9 +15,9 @@ _ACCOUNT_URLS = {"azure": "https://NAME.openai.azure.com", "vllm": "http://127.0
 _MODELS = {
     "openai": "gpt-5-mini",
     "azure": "the deployment's name",
-    "anthropic": "claude-sonnet-4-5",
-    "gemini": "gemini-2.5-flash",
-    "vertex": "gemini-2.5-flash",
+    "anthropic": "claude-sonnet-5",
+    "gemini": "gemini-3.8-flash",
+    "vertex": "gemini-3.8-flash",
     "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     "cohere": "command-a-03-2025",
 }

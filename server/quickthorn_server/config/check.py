@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from quickthorn_server.core.catalogue import Catalogue, RecordRule, Route, ServerRule
+from quickthorn_server.core.known import KNOWN
 
 _NEAR = 90  # days
 
@@ -14,6 +15,7 @@ def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:
     """Return one line for each doubtful thing in *catalogue*; *today* decides what retires soon."""
     return (
         *_retiring(catalogue, today),
+        *_beyond(catalogue),
         *_unused(catalogue),
         *_hedging_in_one_domain(catalogue),
         *_exposed(catalogue.server),
@@ -27,6 +29,15 @@ def _retiring(catalogue: Catalogue, today: date) -> Iterator[str]:
             continue
         when = f"retired on {backend.retires}" if left < 0 else f"retires on {backend.retires}, in {left} days"
         yield f'backend "{backend.name}" {when}: move its routes to another model'
+
+
+def _beyond(catalogue: Catalogue) -> Iterator[str]:
+    for backend in catalogue.backends.values():
+        known = KNOWN[backend.provider]
+        foreign = backend.provider == "openai" and backend.base_url != known.base_url
+        if words := sorted(backend.capabilities - known.can) if not foreign else []:
+            listed = ", ".join(words)
+            yield f'backend "{backend.name}" lists {listed}, which provider "{backend.provider}" is not known to carry'
 
 
 def _unused(catalogue: Catalogue) -> Iterator[str]:

@@ -33,6 +33,7 @@ _COMMON = frozenset(
         Feature.DIMENSIONS,
     }
 )
+_USUAL = frozenset({"text", "vision", "tools", "json_object", "json_schema", "reasoning", "embeddings"})
 _PENALTIES = frozenset({Feature.FREQUENCY_PENALTY, Feature.PRESENCE_PENALTY})
 _PICTURES = frozenset({Feature.IMAGE_URI, Feature.IMAGE_DETAIL, Feature.TOOL_RESULT_MEDIA})
 _FILES = frozenset({Feature.IMAGE_FILE, Feature.DOCUMENT_FILE})
@@ -60,7 +61,7 @@ class Dialect:
     that called tools goes back, "" = not; *echoes_all*: that of other turns, too.  *schemas*: whether `json_schema` is
     taken.  *system_anywhere*: whether instructions may stand within the conversation.  *short_ids*: calls are named by
     nine letters and digits.  *document*: the kind of a content part that holds one.  *embed_inputs*, *embed_tokens*:
-    the most that one embeddings request takes.
+    the most that one embeddings request takes.  *can*: capability words that mean something here.
     """
 
     word: str
@@ -83,6 +84,7 @@ class Dialect:
     embed_inputs: int = 2048
     embed_tokens: int = 300_000
     keyless: bool = False
+    can: frozenset[str] = _USUAL
 
     @property
     def carries(self) -> frozenset[Feature]:
@@ -97,6 +99,7 @@ OPENAI = Dialect(
     has=_FILES | {Feature.TOKEN_INPUTS},
     limit="max_completion_tokens",
     efforts=_efforts(max="xhigh"),
+    can=_USUAL | {"documents", "audio"},
 )
 """The original."""
 
@@ -105,10 +108,11 @@ COMPATIBLE = replace(
     base_url="",
     has=OPENAI.has | {Feature.TOP_K, Feature.DOCUMENT_URI, Feature.AUDIO_URI, Feature.VIDEO_URI},
     limit="max_tokens",
+    can=_USUAL | {"documents", "audio", "video"},
 )
 """What a server that speaks like OpenAI, and is none that is known, may do: it will say so itself if it does not."""
 
-AZURE = Dialect("azure", has=OPENAI.has, limit=OPENAI.limit, efforts=OPENAI.efforts)
+AZURE = Dialect("azure", has=OPENAI.has, limit=OPENAI.limit, efforts=OPENAI.efforts, can=OPENAI.can)
 
 _ROWS = (
     Dialect(
@@ -116,6 +120,7 @@ _ROWS = (
         "https://api.groq.com/openai/v1",
         lacks=_PENALTIES | {Feature.DIMENSIONS},
         limit="max_completion_tokens",
+        can=_USUAL - {"embeddings"},
     ),
     Dialect(
         "together",
@@ -140,6 +145,7 @@ _ROWS = (
         echo="reasoning_content",
         echoes_all=True,
         schemas=False,
+        can=_USUAL - {"vision", "json_schema", "embeddings"},
     ),
     Dialect(
         "openrouter",
@@ -149,6 +155,7 @@ _ROWS = (
         efforts=_efforts(max="xhigh"),
         budget="reasoning.max_tokens",
         echo="reasoning",
+        can=_USUAL | {"documents", "audio", "video"},
     ),
     Dialect(
         # It thinks or it does not; calls have identifiers of nine letters and digits, and another is refused.
@@ -164,14 +171,16 @@ _ROWS = (
         document="document_url",
         embed_inputs=1024,
         embed_tokens=16_000,
+        can=_USUAL | {"documents", "audio"},
     ),
-    Dialect("xai", "https://api.x.ai/v1"),
+    Dialect("xai", "https://api.x.ai/v1", can=_USUAL - {"embeddings"}),
     Dialect(
         "vllm",
         has=frozenset({Feature.TOP_K, Feature.AUDIO_URI, Feature.VIDEO_URI, Feature.TOKEN_INPUTS}),
         budget="thinking_token_budget",
         echo="reasoning",
         keyless=True,
+        can=_USUAL | {"audio", "video"},
     ),
     Dialect(
         # "Reasoning": `reasoning_effort` is a word, or a number of tokens.
@@ -187,6 +196,7 @@ _ROWS = (
         lacks=_PICTURES | _PENALTIES | {Feature.DIMENSIONS},
         limit="max_completion_tokens",
         echo="reasoning",
+        can=_USUAL - {"vision", "embeddings"},
     ),
     Dialect(
         "perplexity",
@@ -198,6 +208,7 @@ _ROWS = (
         system_anywhere=False,
         embed_inputs=512,
         embed_tokens=120_000,
+        can=_USUAL - {"tools"},
     ),
     Dialect(
         # "OpenAI compatibility": pictures by their bytes only, and no choice of tools.
@@ -207,7 +218,7 @@ _ROWS = (
         echo="reasoning",
         keyless=True,
     ),
-    Dialect("huggingface", "https://router.huggingface.co/v1"),
+    Dialect("huggingface", "https://router.huggingface.co/v1", can=_USUAL - {"embeddings"}),
     Dialect(
         "zai",
         "https://api.z.ai/api/paas/v4",
@@ -224,6 +235,7 @@ _ROWS = (
         efforts={effort: "disabled" if effort is ReasoningEffort.NONE else "enabled" for effort in ReasoningEffort},
         echo="reasoning_content",
         schemas=False,
+        can=_USUAL - {"json_schema"} | {"video"},
     ),
     Dialect(
         "vercel",

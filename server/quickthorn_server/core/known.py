@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from quickthorn_server.core.catalogue import CAPABILITIES
 from quickthorn_server.core.dialects import AZURE, DIALECTS, OPENAI, Dialect
 from quickthorn_server.core.features import ALL_FEATURES, Feature
 
@@ -44,15 +45,19 @@ _GEMINI = _GOOGLE | {
 }
 
 
+_WORDS = frozenset({"text", "tools", "json_schema", "reasoning"})
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """*base_url*: where it listens, "" = nobody knows before its configuration.
 
     *keyless*: it may be asked without a key.  *settings*: configuration keys that mean something to it alone.
-    *remote*: it is asked over HTTP.
+    *remote*: it is asked over HTTP.  *can*: capability words that mean something to its wire format.
     """
 
     carries: frozenset[Feature]
+    can: frozenset[str]
     base_url: str = ""
     keyless: bool = False
     settings: frozenset[str] = frozenset()
@@ -60,7 +65,7 @@ class Known:
 
 
 def _shaped(dialect: Dialect, *settings: str) -> Known:
-    return Known(dialect.carries, dialect.base_url, dialect.keyless, frozenset({"api", *settings}))
+    return Known(dialect.carries, dialect.can, dialect.base_url, dialect.keyless, frozenset({"api", *settings}))
 
 
 KNOWN: Mapping[str, Known] = {
@@ -89,11 +94,12 @@ KNOWN: Mapping[str, Known] = {
                 Feature.TOOL_RESULT_MEDIA,
             }
         ),
+        _WORDS | {"vision", "documents"},
         "https://api.anthropic.com",
         settings=frozenset({"api_version"}),
     ),
-    "gemini": Known(_GEMINI, "https://generativelanguage.googleapis.com"),
-    "vertex": Known(_GOOGLE, settings=frozenset({"project", "location"})),
+    "gemini": Known(_GEMINI, CAPABILITIES, "https://generativelanguage.googleapis.com"),
+    "vertex": Known(_GOOGLE, CAPABILITIES, settings=frozenset({"project", "location"})),
     "bedrock": Known(
         frozenset(
             {
@@ -118,6 +124,7 @@ KNOWN: Mapping[str, Known] = {
                 Feature.IMAGE_INPUTS,
             }
         ),
+        _WORDS | {"vision", "documents", "audio", "video", "embeddings"},
         keyless=True,  # credentials of the machine will do
         settings=frozenset({"aws_region"}),
     ),
@@ -135,14 +142,16 @@ KNOWN: Mapping[str, Known] = {
             Feature.DIMENSIONS,
             Feature.IMAGE_INPUTS,
         },
+        _WORDS | {"vision", "documents", "json_object", "embeddings"},
         "https://api.cohere.com",
     ),
     "local": Known(
         _SAMPLING | {Feature.TOP_K, Feature.TOOL_CHOICE, Feature.PARALLEL_TOOL_CALLS, Feature.STRICT_SCHEMA},
+        _WORDS | {"json_object"},
         keyless=True,
         settings=frozenset({"model_path", "context", "parallel", "threads"}),
         remote=False,
     ),
-    "scripted": Known(ALL_FEATURES, keyless=True, settings=frozenset({"script"}), remote=False),
+    "scripted": Known(ALL_FEATURES, CAPABILITIES, keyless=True, settings=frozenset({"script"}), remote=False),
 }
 """By the provider's word in the configuration."""

@@ -27,6 +27,8 @@ _HOST = re.compile(r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
 _AS_IT_IS = ":@!$&'()*+,;="
 """What may stand in a path unescaped: the HTTP client would take the escapes back, and the signature would not fit."""
 
+_ANY_REGION = "us-east-1"
+
 
 class BedrockFormat:
     """How one backend on Bedrock is written to and read.
@@ -102,18 +104,21 @@ def problems(backend: Backend) -> list[str]:
     found: list[str] = []
     if not INSTALLED:
         found.append("provider: bedrock needs botocore; pip install 'quickthorn[bedrock]'")
-    if not region_of(backend) and not (backend.base_url and backend.api_key is not None):
+    if not region_of(backend):
         found.append("aws_region: which region is not said; set it here, or AWS_REGION in the environment")
     return found
 
 
 def region_of(backend: Backend) -> str:
-    """Return the region of a backend: as configured, as its address says, as the environment says, or ""."""
+    """Return the region of a backend: as configured, as its address says, as the environment says, or "".
+
+    At an address that is not AWS's own the region is only a word in a signature.
+    """
     configured = backend.options.get("aws_region")
     if isinstance(configured, str) and configured:
         return configured
     host = _HOST.search(urlsplit(backend.base_url).hostname or "")
-    return host.group(1) if host else region_of_environment()
+    return host.group(1) if host else region_of_environment() or (_ANY_REGION if backend.base_url else "")
 
 
 def _address(region: str) -> str:
