@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import aiohttp
 import grpc
 import orjson
 import uvloop
@@ -20,6 +20,10 @@ from quickthorn.v1.content_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Part
 from quickthorn.v1.events_pb2 import CompletionEvent, Finished, Started, TextDelta
 from quickthorn.v1.routing_service_pb2_grpc import RoutingServicer
 from quickthorn.v1.usage_pb2 import Usage
+from quickthorn_server.providers.http import HttpClient, HttpReply
+
+HEADERS = {"Content-Type": "application/json"}
+CONNECT_TIMEOUT = 30.0  # seconds
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -27,20 +31,20 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Proxy(RoutingServicer):
     """Passes on what comes."""
 
-    def __init__(self, root: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, root: str, http: HttpClient) -> None:
         self._root = root
-        self._session = session
+        self._http = http
 
     async def Complete(self, request: CompletionRequest, context: Context) -> Completion:  # noqa: ARG002, N802 - gRPC's
         """Answer in one message, whichever way the upstream answers."""
         if request.route == "whole":
-            async with self._session.post(self._url(request), data=body(request, stream=False)) as reply:
-                answer = orjson.loads(await reply.read())
+            async with self._asked(request, stream=False) as reply:
+                answer = orjson.loads(await reply.whole())
             return completion(answer["id"], answer["choices"][0]["message"]["content"], answer["usage"])
         texts: list[str] = []
         used: dict[str, int] = {}
-        async with self._session.post(self._url(request), data=body(request, stream=True)) as reply:
-            async for data in reply.content.iter_any():
+        async with self._asked(request, stream=True) as reply:
+            while data := await reply.read():
                 for payload in payloads(data):
                     texts.append(text(payload))
                     used = payload["usage"] or used
@@ -54,8 +58,8 @@ class Proxy(RoutingServicer):
         """Answer as it comes: the text of one read in one message."""
         used: dict[str, int] = {}
         yield CompletionEvent(started=Started(id="1", model="m"))
-        async with self._session.post(self._url(request), data=body(request, stream=True)) as reply:
-            async for data in reply.content.iter_any():
+        async with self._asked(request, stream=True) as reply:
+            while data := await reply.read():
                 said = ""
                 for payload in payloads(data):
                     said += text(payload)
@@ -64,8 +68,9 @@ class Proxy(RoutingServicer):
                     yield CompletionEvent(text=TextDelta(part=0, text=said))
         yield CompletionEvent(finished=Finished(finish_reason=FINISH_REASON_STOP, usage=usage(used)))
 
-    def _url(self, request: CompletionRequest) -> str:
-        return f"{self._root}/{request.route}/v1/chat/completions"
+    def _asked(self, request: CompletionRequest, *, stream: bool) -> AbstractAsyncContextManager[HttpReply]:
+        url = f"{self._root}/{request.route}/v1/chat/completions"
+        return self._http.open("POST", url, HEADERS, body(request, stream=stream), CONNECT_TIMEOUT)
 
 
 def body(request: CompletionRequest, *, stream: bool) -> bytes:
@@ -105,12 +110,8 @@ def completion(identifier: str, said: str, used: dict[str, int]) -> Completion:
 
 async def main(root: str) -> None:
     """Serve with one pool of connections."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
-    headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-    async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=headers
-    ) as session:
-        await serve(Proxy(root, session))  # type: ignore[abstract] # the other RPCs are not asked for
+    async with HttpClient() as http:
+        await serve(Proxy(root, http))  # type: ignore[abstract] # the other RPCs are not asked for
 
 
 if __name__ == "__main__":

@@ -18,14 +18,15 @@ from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import aiohttp
 import grpc
 import uvloop
 
+from bench.direct import Direct
 from bench.load import Call, Target, open_loop
 
 HERE = Path(__file__).parent
@@ -138,17 +139,6 @@ async def latencies(calls: Mapping[str, Call], rate: float, form: Form) -> dict[
     return {name: median(values) for name, values in found.items()}
 
 
-def direct(session: aiohttp.ClientSession, port: int) -> Call:
-    """Return the call that a client makes which asks the upstream itself."""
-    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "word " * 80}]})
-
-    async def call() -> None:
-        async with session.post(f"http://127.0.0.1:{port}/whole/v1/chat/completions", data=body) as reply:
-            await reply.read()
-
-    return call
-
-
 def plan_us() -> float:
     """Return what `plan_cost.py` measures."""
     command = [sys.executable, "-m", "bench.plan_cost"]
@@ -165,7 +155,7 @@ def machine() -> dict[str, Any]:
         "load": [round(value, 2) for value in os.getloadavg()],
         "python": platform.python_version(),
         "grpcio": grpc.__version__,
-        "aiohttp": aiohttp.__version__,
+        "httptools": version("httptools"),
         "kernel": platform.release(),
     }
 
@@ -204,8 +194,8 @@ async def measure(programs: Mapping[str, Program], targets: Mapping[str, Target]
     """Measure everything, one after the other."""
     measured = await costs(targets, form)
     rate = measured["ours_calls_per_second"] / 2
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        calls: dict[str, Call] = {"direct": direct(session, int(programs["upstream"].words[1]))}
+    with Direct(int(programs["upstream"].words[1])) as direct:
+        calls: dict[str, Call] = {"direct": direct.complete}
         for name, target in targets.items():
             calls[name] = lambda target=target: target.complete("whole")  # type: ignore[misc]
         measured |= await latencies(calls, rate, form)

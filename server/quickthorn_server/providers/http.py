@@ -1,30 +1,24 @@
-"""The outgoing HTTP client: pooled, bounded, closed at once.  The only file that knows aiohttp."""
+"""The outgoing HTTP client: pooled, bounded, closed at once.  All that providers know of HTTP."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import io
-import ipaddress
 import ssl
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, ClassVar, Self
-from urllib.request import getproxies, proxy_bypass
-from weakref import WeakSet
-
-import aiohttp
-from aiohttp.http import RawResponseMessage
-from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
-from yarl import URL
+from typing import Any, NamedTuple, Self
+from urllib.request import getproxies
 
 from quickthorn_server.core.failures import BackendError, Failure
-
-KEEP_ALIVE = 30.0
-"""Seconds an idle connection stays in the pool."""
+from quickthorn_server.providers.http_connection import Connection
+from quickthorn_server.providers.http_dial import Dialler
+from quickthorn_server.providers.http_packed import Unpacker
+from quickthorn_server.providers.http_pool import Pool
+from quickthorn_server.providers.http_request import RequestForm
+from quickthorn_server.providers.http_target import Destination, target_of
 
 ERROR_BODY_BYTES, ERROR_BODY_SECONDS = 64 * 1024, 2.0
 """How much of an error's body is read, and for how long."""
@@ -37,36 +31,38 @@ DRAIN_SECONDS = 0.1
 STALE_SECONDS = 1.0
 """A close that crossed our request on the wire arrives within a round trip; later ones are the provider's doing."""
 
-_AT_ONCE = 2**20  # bytes; a longer body is written in pieces, so that it does not hold up the loop
+ADDRESSES = 1024
+"""How many addresses, each with the names of the headers it is sent, are remembered."""
 
 
 class HttpReply:
-    """A status, headers and a body that is read as it comes."""
+    """A status, headers and a body that is read as it comes, until the block that opened it is left."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self._readany = response.content.readany
-        self.status = response.status
+    __slots__ = ("_connection", "_headers", "_read", "status")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._headers = connection.reply.headers
+        self.status = connection.reply.status
+        coding = self.header("content-encoding").lower()
+        self._read = Unpacker(coding, connection.read).read if coding else connection.read
 
     def header(self, name: str) -> str:
         """Return a header's first value, whatever the case of *name*; "" when there is none."""
-        return self._response.headers.get(name, "")
+        return self._headers.get(name.lower().encode(), b"").strip().decode("latin-1")
 
-    async def read(self) -> bytes:
+    def read(self) -> Coroutine[Any, Any, bytes]:
         """Return what has arrived, at least one byte; b"" at a proper end.
 
         Raises BackendError: LOST when the body is cut, PROTOCOL when its framing or compression is garbage.
         """
-        try:
-            return await self._readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise _failed(error) from None
+        return self._read()
 
     async def whole(self) -> bytes:
         """Return the whole body.  Raises BackendError like `read`, and PROTOCOL above WHOLE_BODY_BYTES."""
         pieces: list[bytes] = []
         size = 0
-        while data := await self.read():
+        while data := await self._read():
             pieces.append(data)
             size += len(data)
             if size > WHOLE_BODY_BYTES:
@@ -78,7 +74,7 @@ class HttpReply:
         body = bytearray()
         try:
             async with asyncio.timeout(ERROR_BODY_SECONDS):
-                while len(body) < ERROR_BODY_BYTES and (data := await self.read()):
+                while len(body) < ERROR_BODY_BYTES and (data := await self._read()):
                     body += data
         except (TimeoutError, BackendError):
             pass  # the status alone says enough
@@ -86,67 +82,26 @@ class HttpReply:
 
     async def drain(self) -> None:
         """Wait a moment for the end of a body whose content is complete, so that its connection can be used again."""
+        if self._connection.reply.complete:
+            return
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while await self.read():
+                while await self._read():
                     pass
         except (TimeoutError, BackendError):
             pass  # then it is closed instead
 
-
-class _StaleError(aiohttp.ClientError):
-    """A pooled connection was closed by its peer before it answered."""
-
-
-class _GarbageError(aiohttp.ClientPayloadError):
-    """A body's framing is garbage."""
+    def left(self) -> None:
+        """Read no more: the connection may be somebody else's by now."""
+        self._read = _left
 
 
-class _Response(aiohttp.ClientResponse):
-    """Closes at once, and tells a stale connection from a broken one."""
+class _Line(NamedTuple):
+    """Where requests of one form go."""
 
-    _used: ClassVar[WeakSet[object]] = WeakSet()
-    _lost: asyncio.Future[None] | None = None
-
-    async def start(self, connection: Any) -> aiohttp.ClientResponse:
-        """Read the head.  Raises _StaleError when a connection that has served before says nothing and ends."""
-        protocol = connection.protocol
-        reused = protocol in self._used
-        if not reused:
-            self._used.add(protocol)
-            if protocol.closed is not None:
-                protocol.closed.add_done_callback(_look_at)
-        began = time.monotonic()
-        try:
-            await super().start(connection)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            said_something = isinstance(getattr(error, "message", None), RawResponseMessage)
-            if reused and not said_something and time.monotonic() - began < STALE_SECONDS:
-                raise _StaleError from error
-            raise
-        self._lost = protocol.closed
-        if self._lost is None:
-            self._orphaned()
-        else:
-            self._lost.add_done_callback(self._orphaned)
-        return self
-
-    def _orphaned(self, _: object = None) -> None:
-        """Fail a body that nobody ends any more.
-
-        When a body's framing turns out to be garbage, the library (3.14) closes the connection and tells no reader.
-        """
-        if not self.content.is_eof() and self.content.exception() is None:
-            self.content.set_exception(_GarbageError())
-
-    def close(self) -> None:
-        """Drop the connection with what is still unsent: a peer that does not read would keep it open for long."""
-        if self._lost is not None:
-            self._lost.remove_done_callback(self._orphaned)
-        connection = self.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.abort()
-        super().close()
+    form: RequestForm
+    destination: Destination
+    pool: Pool
 
 
 class HttpClient:
@@ -161,10 +116,12 @@ class HttpClient:
     """
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        tls = ssl.create_default_context()  # trusts what the system does, and SSL_CERT_FILE
+        tls.set_alpn_protocols(["http/1.1"])
+        self._dialler = Dialler(tls)
         self._proxies = getproxies()
-        self._tls = ssl.create_default_context()  # trusts what the system does, and SSL_CERT_FILE
-        self._targets: dict[str, tuple[URL, URL | None]] = {}
+        self._pools: dict[Destination, Pool] = {}
+        self._line = lru_cache(ADDRESSES)(self._new_line)
 
     async def __aenter__(self) -> Self:
         return self
@@ -180,124 +137,77 @@ class HttpClient:
         """Send a request and give its reply as soon as the headers are here.
 
         Leaving the block, or cancelling the task inside it or while it waits, closes the connection at once unless the
-        body was read to its end.  *connect_timeout* in seconds covers name resolution, TCP and TLS.
+        body has come to its end.  *connect_timeout* in seconds covers name resolution, TCP, proxies and TLS.
         Raises BackendError: CONNECT when nobody is there, LOST when the connection breaks, PROTOCOL for garbage.
         """
-        return _Opened(self._send(method, url, headers, body, connect_timeout))
+        return _Opened(self, method, url, headers, body, connect_timeout)
 
     async def close(self) -> None:
         """Close every pooled connection."""
-        if self._session is not None:
-            await self._session.close()
+        self._dialler.close()
+        for pool in self._pools.values():
+            pool.close()
+        await asyncio.sleep(0)  # the event loop closes sockets in its next step
 
-    async def _send(
+    async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, connect_timeout: float
-    ) -> aiohttp.ClientResponse:
+    ) -> tuple[Connection, Pool]:
+        """Send a request; return the connection on which its reply begins, and the pool where it belongs."""
         try:
-            target, proxy = self._target(url)
-            timeout = _timeout(connect_timeout)
-            while True:
-                data = body if len(body) <= _AT_ONCE else io.BytesIO(body)
-                try:
-                    return await self._pool().request(
-                        method, target, headers=headers, data=data, timeout=timeout, allow_redirects=False, proxy=proxy
-                    )
-                except _StaleError:
-                    continue
-        except (aiohttp.ClientError, OSError) as error:
-            # The library's errors carry the request's headers, and so the key: they go no further.
-            raise _failed(error) from None
+            form, destination, pool = self._line(method, url, tuple(headers))
+            head = form.head(headers, len(body))
         except ValueError:
-            raise BackendError(Failure.INTERNAL, "a header or the address of this backend is not valid") from None
+            # Its text may hold a header, and so a key: it goes no further.
+            raise BackendError(Failure.INTERNAL, "a header of this backend is not valid") from None
+        while True:
+            pooled = pool.take()
+            connection = pooled or await self._dialler.connect(destination, within=connect_timeout)
+            began = time.monotonic()
+            try:
+                await connection.ask(head, body)
+            except BackendError:
+                connection.abort()
+                if pooled is None or connection.reply.heard or time.monotonic() - began >= STALE_SECONDS:
+                    raise
+            except BaseException:
+                connection.abort()
+                raise
+            else:
+                return connection, pool
 
-    def _pool(self) -> aiohttp.ClientSession:
-        """Return the session, made on first use: it belongs to the running loop."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=self._tls),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"Accept-Encoding": "identity", "User-Agent": "quickthorn"},
-                response_class=_Response,
-            )
-        return self._session
-
-    def _target(self, url: str) -> tuple[URL, URL | None]:
-        """Return *url* and its proxy, parsed once: addresses come from the configuration, so they are few."""
-        if url not in self._targets:
-            parsed = URL(url)
-            proxy = None if _direct(parsed.host or "") else self._proxies.get(parsed.scheme)
-            self._targets[url] = parsed, URL(proxy) if proxy else None
-        return self._targets[url]
+    def _new_line(self, method: str, url: str, names: tuple[str, ...]) -> _Line:
+        """Prepare requests with headers of these *names*: addresses come from the configuration, so they are few."""
+        try:
+            target = target_of(url, self._proxies)
+        except ValueError:
+            raise BackendError(Failure.CONNECT, "the address is not valid") from None
+        pool = self._pools.setdefault(target.destination, Pool())
+        return _Line(RequestForm(method, target, names), target.destination, pool)
 
 
 class _Opened:
     """A request on its way, then its reply: the context manager of `HttpClient.open`, which costs no generator."""
 
-    __slots__ = ("_response", "_sending")
+    __slots__ = ("_client", "_connection", "_pool", "_reply", "_request")
 
-    def __init__(self, sending: Coroutine[Any, Any, aiohttp.ClientResponse]) -> None:
-        self._sending = sending
+    def __init__(self, client: HttpClient, *request: Any) -> None:
+        self._client = client
+        self._request = request
 
     async def __aenter__(self) -> HttpReply:
-        self._response = await self._sending
-        return HttpReply(self._response)
+        self._connection, self._pool = await self._client.send(*self._request)
+        self._reply = HttpReply(self._connection)
+        return self._reply
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._response.close()
+        self._reply.left()
+        if self._connection.reusable:
+            self._pool.give(self._connection)
+        else:
+            self._connection.abort()
 
 
-@lru_cache(maxsize=64)
-def _timeout(connect: float) -> aiohttp.ClientTimeout:
-    """Return the limits of a request; connects are nearly always given what is configured."""
-    return aiohttp.ClientTimeout(total=None, connect=connect)
-
-
-def _look_at(closed: asyncio.Future[None]) -> None:
-    """Take note of how a connection was lost: nobody may be waiting for it, and that is no fault."""
-    if not closed.cancelled():
-        closed.exception()
-
-
-def _direct(host: str) -> bool:
-    """Say whether *host* is reached without a proxy: loopback never has one (the rule of Go's httpproxy)."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return bool(proxy_bypass(host))
-
-
-def _failed(error: Exception) -> BackendError:
-    """Say in our words what the library's *error* means."""
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return BackendError(Failure.CONNECT, "connecting took too long")
-        case aiohttp.ClientSSLError():
-            return BackendError(Failure.CONNECT, "the TLS handshake failed")
-        case aiohttp.ClientConnectorDNSError():
-            return BackendError(Failure.CONNECT, "the host name does not resolve")
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return BackendError(Failure.CONNECT, "the proxy does not let us through")
-        case aiohttp.ClientConnectorError(os_error=cause):
-            return BackendError(Failure.CONNECT, f"nobody there ({errno.errorcode.get(cause.errno or 0, 'no route')})")
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return BackendError(Failure.CONNECT, "the address is not valid")
-        case aiohttp.ClientPayloadError() if not _cut(error):
-            return BackendError(Failure.PROTOCOL, "the body's framing or compression is garbage")
-        case aiohttp.ClientResponseError():
-            return BackendError(Failure.PROTOCOL, "what came is not HTTP")
-        case _:
-            return BackendError(Failure.LOST, "the connection broke")
-
-
-def _cut(error: aiohttp.ClientPayloadError) -> bool:
-    """Say whether a body ended early; otherwise it was garbage."""
-    cause = error.__cause__
-    if cause is None:
-        return not isinstance(error, _GarbageError)
-    return isinstance(cause, OSError | ContentLengthError) or (
-        isinstance(cause, TransferEncodingError) and "Not enough data" in cause.message
-    )
+async def _left() -> bytes:
+    raise BackendError(Failure.INTERNAL, "a reply is read that was left")

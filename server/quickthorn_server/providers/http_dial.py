@@ -1,0 +1,143 @@
+"""Connections made: names resolved, addresses raced (by aiohappyeyeballs), TLS, and tunnels through proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from aiohappyeyeballs import start_connection
+
+from quickthorn_server.core.failures import BackendError, Failure
+from quickthorn_server.providers.http_connection import Connection
+from quickthorn_server.providers.http_target import Destination
+
+HEAD_START = 0.25
+"""Seconds before the next address of a name is tried beside the last (RFC 8305, 5: the recommended delay)."""
+
+REMEMBERED = 10.0
+"""Seconds that the addresses of a name are remembered."""
+
+_THROUGH = range(200, 300)
+
+
+class Dialler:
+    """Connects.  *tls* says whom to trust."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        self._names = Names()
+
+    async def connect(self, destination: Destination, *, within: float) -> Connection:
+        """Return a new connection; *within* so many seconds, for names, TCP, proxies and TLS.
+
+        Raises BackendError (CONNECT); then nothing is left open.
+        """
+        try:
+            async with asyncio.timeout(within):
+                return await self._connected(destination)
+        except TimeoutError:
+            raise _failed("connecting took too long") from None
+        except ssl.SSLError:
+            raise _failed("the TLS handshake failed") from None
+        except socket.gaierror:
+            raise _failed("the host name does not resolve") from None
+        except OSError as error:
+            raise _failed(f"nobody there ({errno.errorcode.get(error.errno or 0, 'no route')})") from None
+        except (RuntimeError, ValueError):  # uvloop's word for a socket that was gone; a name that cannot be one
+            raise _failed("the address is not valid") from None
+
+    def close(self) -> None:
+        """Ask for no name any more."""
+        self._names.close()
+
+    async def _connected(self, destination: Destination) -> Connection:
+        proxy = destination.tunnel
+        if proxy is None:
+            return await self._opened(destination.host, destination.port, tls=destination.tls)
+        connection = await self._opened(proxy.host, proxy.port, tls=proxy.tls)
+        try:
+            await self._pass(connection, destination, proxy.authorization)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def _opened(self, host: str, port: int, *, tls: bool) -> Connection:
+        loop = asyncio.get_running_loop()
+        addresses = await self._names.addresses(host, port)
+        sock = await start_connection(addresses, happy_eyeballs_delay=HEAD_START, loop=loop)
+        context, name = (self._tls, host.rstrip(".")) if tls else (None, None)
+        try:
+            made = await loop.create_connection(Connection, sock=sock, ssl=context, server_hostname=name)
+            return made[1]
+        except BaseException:
+            sock.close()
+            raise
+
+    async def _pass(self, connection: Connection, destination: Destination, authorization: str) -> None:
+        """Have the proxy lead *connection* to *destination* (RFC 9110, 9.3.6), then speak TLS with it."""
+        host = f"[{destination.host}]" if ":" in destination.host else destination.host
+        authority = f"{host}:{destination.port}"
+        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+        if authorization:
+            lines.append(f"Proxy-Authorization: {authorization}")
+        try:
+            await connection.ask("\r\n".join([*lines, "", ""]).encode())
+        except BackendError:
+            raise _failed("the proxy does not let us through") from None
+        if connection.reply.status not in _THROUGH:
+            raise _failed("the proxy does not let us through")
+        connection.rest()
+        name = destination.host.rstrip(".")
+        loop = asyncio.get_running_loop()
+        transport = await loop.start_tls(connection.transport, connection, self._tls, server_hostname=name)
+        if transport is None:
+            raise ConnectionResetError(errno.ECONNRESET, "closed during the handshake")
+        connection.renew(transport)
+
+
+class Names:
+    """Addresses of names: asked once for everybody who waits, and remembered for REMEMBERED seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[float, Sequence[Any]]] = {}
+        self._asked: dict[tuple[str, int], asyncio.Task[Sequence[Any]]] = {}
+
+    async def addresses(self, host: str, port: int) -> Sequence[Any]:
+        """Return what `getaddrinfo` says.  Raises socket.gaierror, and UnicodeError for what is no name."""
+        key = (host, port)
+        until, known = self._known.get(key, (0.0, ()))
+        if time.monotonic() < until:
+            return known
+        if key not in self._asked:
+            self._asked[key] = asyncio.get_running_loop().create_task(self._ask(key))
+            self._asked[key].add_done_callback(_look_at)
+        return await asyncio.shield(self._asked[key])
+
+    def close(self) -> None:
+        """Wait for no answer any more."""
+        for task in self._asked.values():
+            task.cancel()
+
+    async def _ask(self, key: tuple[str, int]) -> Sequence[Any]:
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(*key, type=socket.SOCK_STREAM)
+            self._known[key] = time.monotonic() + REMEMBERED, found
+            return found
+        finally:
+            del self._asked[key]
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Take note of how a task ended: whoever waited may be gone, and that is no fault."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _failed(message: str) -> BackendError:
+    return BackendError(Failure.CONNECT, message)
