@@ -6,7 +6,6 @@ import asyncio
 import errno
 import socket
 import ssl
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,12 +109,12 @@ class Names:
 
     async def addresses(self, host: str, port: int) -> Sequence[Any]:
         """Return what `getaddrinfo` says.  Raises socket.gaierror, and UnicodeError for what is no name."""
-        key = (host, port)
+        key, loop = (host, port), asyncio.get_running_loop()
         until, known = self._known.get(key, (0.0, ()))
-        if time.monotonic() < until:
+        if loop.time() < until:
             return known
         if key not in self._asked:
-            self._asked[key] = asyncio.get_running_loop().create_task(self._ask(key))
+            self._asked[key] = loop.create_task(self._ask(key))
             self._asked[key].add_done_callback(_look_at)
         return await asyncio.shield(self._asked[key])
 
@@ -125,9 +124,10 @@ class Names:
             task.cancel()
 
     async def _ask(self, key: tuple[str, int]) -> Sequence[Any]:
+        loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(*key, type=socket.SOCK_STREAM)
-            self._known[key] = time.monotonic() + REMEMBERED, found
+            found = await loop.getaddrinfo(*key, type=socket.SOCK_STREAM)
+            self._known[key] = loop.time() + REMEMBERED, found
             return found
         finally:
             del self._asked[key]

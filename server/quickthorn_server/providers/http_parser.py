@@ -9,6 +9,7 @@ from quickthorn_server.core.failures import BackendError, Failure
 HEAD_BYTES = 64 * 1024
 """The longest head, interim ones included; and how much framing may come without a byte of a body."""
 
+_CODING = b"transfer-encoding"
 _FIRST_STATUS, _SWITCHING, _FIRST_FINAL_STATUS = 100, 101, 200
 
 
@@ -102,8 +103,13 @@ class ReplyParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; trailers mean nothing."""
-        if not self.answered:
-            self.headers.setdefault(name.lower(), value)
+        if self.answered:
+            return
+        name = name.lower()
+        if name not in self.headers:
+            self.headers[name] = value
+        elif name == _CODING:
+            raise ValueError
 
     def on_headers_complete(self) -> None:
         """Look at the status and at how the body will end (RFC 9112, 6.3); skip interim answers (RFC 9110, 15.2)."""
@@ -113,7 +119,7 @@ class ReplyParser:
                 raise ValueError
             self.headers.clear()
             return
-        coding = self.headers.get(b"transfer-encoding")
+        coding = self.headers.get(_CODING)
         if coding is not None and coding.strip().lower() != b"chunked":
             raise ValueError
         self._until_close = coding is None and b"content-length" not in self.headers

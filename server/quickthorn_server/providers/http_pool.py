@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 
 from quickthorn_server.providers.http_connection import Connection
@@ -33,9 +32,10 @@ class Pool:
     def give(self, connection: Connection) -> None:
         """Keep *connection* for the next one, for KEEP_ALIVE at most."""
         connection.rest()
-        self._idle.append((time.monotonic() + KEEP_ALIVE, connection))
+        loop = asyncio.get_running_loop()
+        self._idle.append((loop.time() + KEEP_ALIVE, connection))
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(KEEP_ALIVE, self._sweep)
+            self._timer = loop.call_later(KEEP_ALIVE, self._sweep)
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -46,9 +46,9 @@ class Pool:
 
     def _sweep(self) -> None:
         """Close what is too old, and look again when the next one is."""
-        now = time.monotonic()
-        while self._idle and self._idle[0][0] <= now:
+        loop = asyncio.get_running_loop()
+        while self._idle and self._idle[0][0] <= loop.time():
             self._idle.popleft()[1].abort()
         self._timer = None
         if self._idle:
-            self._timer = asyncio.get_running_loop().call_later(self._idle[0][0] - now, self._sweep)
+            self._timer = loop.call_at(self._idle[0][0], self._sweep)
