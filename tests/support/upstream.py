@@ -168,6 +168,7 @@ class Upstream:
     script: Script
     port: int = 0
     scheme: str = "http"
+    host: str = "127.0.0.1"
     connections: list[Connection] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     lines: set[_Line] = field(default_factory=set)
@@ -177,7 +178,8 @@ class Upstream:
     @property
     def base_url(self) -> str:
         """Return what a backend's `base_url` should say."""
-        return f"{self.scheme}://127.0.0.1:{self.port}/v1"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}/v1"
 
     @property
     def open(self) -> int:
@@ -196,12 +198,12 @@ class Upstream:
 
 
 @asynccontextmanager
-async def upstream(script: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
-    """Serve *script* on 127.0.0.1; *port* 0 = a free one.  Everything still open is cut at the end."""
-    server = Upstream(script, scheme="https" if tls else "http")
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: _Line(server), "127.0.0.1", port, ssl=tls, backlog=4096
-    )
+async def upstream(
+    script: Script, port: int = 0, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Upstream]:
+    """Serve *script* on *host*; *port* 0 = a free one.  Everything still open is cut at the end."""
+    server = Upstream(script, scheme="https" if tls else "http", host=host)
+    listener = await asyncio.get_running_loop().create_server(lambda: _Line(server), host, port, ssl=tls, backlog=4096)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server

@@ -89,7 +89,7 @@ class Dialler:
             await connection.ask("\r\n".join([*lines, "", ""]).encode())
         except BackendError:
             raise _failed("the proxy does not let us through") from None
-        if connection.reply.status not in _THROUGH:
+        if connection.reply.status not in _THROUGH or connection.reply.held:
             raise _failed("the proxy does not let us through")
         connection.rest()
         name = destination.host.rstrip(".")

@@ -64,10 +64,10 @@ def target_of(url: str, proxies: Mapping[str, str]) -> Target:
 
 def _address(url: str) -> tuple[SplitResult, str, int]:
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError
+        raise ValueError("an address is printable ASCII without spaces")
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError
+        raise ValueError("an address begins with http:// or https://, and names a host")
     return parts, parts.hostname, parts.port or _PORTS[parts.scheme]
 
 
