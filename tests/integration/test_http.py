@@ -229,6 +229,7 @@ def test_nobody_there_is_a_connect_failure(run: Run) -> None:
                 "http://no-such-host.invalid/",
                 f"https://{host}/",
                 "http:///",
+                "http://a..b/",
                 "ftp://a/",
             ):
                 assert await failure_of(fetch(client, url)) is Failure.CONNECT, url

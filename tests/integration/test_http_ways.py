@@ -16,10 +16,11 @@ import pytest
 
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.providers.http import HttpClient
+from quickthorn_server.providers.http_connection import HELD_BYTES
 from tests.support.loops import LOOPS, Run
 from tests.support.pki import Authority
 from tests.support.proxy import THROUGH, proxy
-from tests.support.upstream import replies, silent, upstream
+from tests.support.upstream import Exchange, replies, silent, upstream
 
 AUTHORIZED = b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n"
 
@@ -70,6 +71,31 @@ def test_a_private_authority_is_trusted_if_the_environment_says_so(run: Run, aut
             assert len(server.connections) == 1
 
     run(main())
+
+
+@pytest.mark.parametrize("run", LOOPS)
+def test_a_reader_that_lags_holds_the_upstream_over_tls_too(run: Run, authority: Authority) -> None:
+    """Encryption has buffers of its own, and they have bounds as well."""
+    context, total = shown(authority, "IP:127.0.0.1"), 20_000_000
+
+    async def writes(exchange: Exchange) -> None:
+        await exchange.head()
+        for _ in range(total // 100_000):
+            await exchange.chunk(bytes(100_000))
+        await exchange.finish()
+
+    async def main() -> int:
+        async with upstream(writes, tls=context) as server, HttpClient() as client:
+            async with client.open("POST", server.base_url, {}, b"", 2.0) as reply:
+                size = len(await reply.read())
+                await asyncio.sleep(0.3)
+                assert server.busy
+                assert reply._connection.reply.held <= 2 * HELD_BYTES
+                while data := await reply.read():
+                    size += len(data)
+            return size
+
+    assert run(main()) == total
 
 
 @pytest.mark.parametrize("run", LOOPS)

@@ -47,7 +47,7 @@ class Dialler:
             raise _failed("the host name does not resolve") from None
         except OSError as error:
             raise _failed(f"nobody there ({errno.errorcode.get(error.errno or 0, 'no route')})") from None
-        except (RuntimeError, ValueError):  # uvloop's word for a socket that was gone; a name that cannot be one
+        except ValueError:
             raise _failed("the address is not valid") from None
 
     def close(self) -> None:
@@ -69,7 +69,10 @@ class Dialler:
     async def _opened(self, host: str, port: int, *, tls: bool) -> Connection:
         loop = asyncio.get_running_loop()
         addresses = await self._names.addresses(host, port)
-        sock = await start_connection(addresses, happy_eyeballs_delay=HEAD_START, loop=loop)
+        try:
+            sock = await start_connection(addresses, happy_eyeballs_delay=HEAD_START, loop=loop)
+        except RuntimeError:  # uvloop's word for a socket that it lost
+            raise ConnectionAbortedError(errno.ECONNABORTED, "lost while connecting") from None
         context, name = (self._tls, host.rstrip(".")) if tls else (None, None)
         try:
             made = await loop.create_connection(Connection, sock=sock, ssl=context, server_hostname=name)
