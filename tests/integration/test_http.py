@@ -325,6 +325,17 @@ def test_a_connection_that_takes_the_request_and_ends_is_asked_once_more_but_a_f
     assert asyncio.run(main()) == (b"two", 3, Failure.LOST, 1)
 
 
+def test_a_connection_that_has_begun_to_answer_was_not_stale() -> None:
+    """The request was worked on: a cut answer is a lost one, and nobody is asked twice."""
+
+    async def main() -> tuple[Failure, int]:
+        async with between(in_turn(replies(200, b"one"), sends(b"HTTP/1.1 2"))) as (client, server):
+            await fetch(client, server.base_url)
+            return await failure_of(fetch(client, server.base_url)), len(server.exchanges)
+
+    assert asyncio.run(main()) == (Failure.LOST, 2)
+
+
 def test_a_late_close_is_the_providers_doing(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while the request may have been worked on: asking again is for the plan to decide, not for the pool."""
     monkeypatch.setattr(http, "STALE_SECONDS", 0.05)

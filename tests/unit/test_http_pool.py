@@ -19,6 +19,9 @@ class Wire(asyncio.Transport):
 
     dropped = False
 
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        del data
+
     def abort(self) -> None:
         self.dropped = True
 
@@ -66,6 +69,10 @@ def test_what_comes_unasked_closes_an_idle_connection() -> None:
 
     async def main() -> None:
         pool, (connection, wire) = Pool(), connected()
+        asking = asyncio.create_task(connection.ask(b"GET / HTTP/1.1\r\n\r\n"))
+        await asyncio.sleep(0)
+        connection.data_received(b"HTTP/1.1 204 None\r\n\r\n")
+        await asking
         pool.give(connection)
         connection.data_received(b"HTTP/1.1 408 Late\r\n\r\n")
         assert wire.dropped
