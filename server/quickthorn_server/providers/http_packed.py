@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
 
@@ -28,7 +29,8 @@ class Unpacker:
         if self._coding == "identity":
             return await self._packed()
         while True:
-            packed = b"" if self._more else await self._packed()
+            # What unpacks to very much must not hold up the event loop.
+            packed = await asyncio.sleep(0, b"") if self._more else await self._packed()
             data = self._unpacked(packed)
             if data or not packed:
                 return data
