@@ -1,6 +1,7 @@
 """The second floor: a naive pass-through, grpc.aio and the same HTTP client on uvloop, one backend, no routing.
 
-It checks nothing, bounds nothing, times nothing, counts nothing and survives nothing.  Usage: proxy.py UPSTREAM-URL
+It checks nothing, bounds nothing, times nothing, counts nothing and survives nothing.  A floor, not a judge: the one
+thing of the server that it imports is the HTTP client, so that both have the same.  Usage: proxy.py UPSTREAM-URL
 """
 
 from __future__ import annotations

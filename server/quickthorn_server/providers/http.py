@@ -44,8 +44,9 @@ class HttpReply:
         self._connection = connection
         self._headers = connection.reply.headers
         self.status = connection.reply.status
-        coding = self.header("content-encoding").lower()
-        self._read = Unpacker(coding, connection.read).read if coding else connection.read
+        self._read = connection.read
+        if b"content-encoding" in self._headers:
+            self._read = Unpacker(self.header("content-encoding").lower(), connection.read).read
 
     def header(self, name: str) -> str:
         """Return a header's first value, whatever the case of *name*; "" when there is none."""
