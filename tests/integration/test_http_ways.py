@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl
 import time
@@ -19,8 +20,8 @@ from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_connection import HELD_BYTES
 from tests.support.loops import LOOPS, Run
 from tests.support.pki import Authority
-from tests.support.proxy import THROUGH, proxy
-from tests.support.upstream import Exchange, replies, silent, upstream
+from tests.support.proxy import THROUGH, Tunnel, proxy
+from tests.support.upstream import Exchange, Upstream, replies, silent, upstream
 
 AUTHORIZED = b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n"
 
@@ -134,7 +135,7 @@ def test_a_handshake_that_nobody_answers_is_given_up(run: Run) -> None:
             assert await failure_of(fetch(client, url, connect_timeout=0.1)) == expected
             async with asyncio.timeout(1):
                 await left.wait()
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 1.5
 
     run(main())
 
@@ -171,16 +172,19 @@ def test_addresses_that_are_dead_cost_a_moment(run: Run, monkeypatch: pytest.Mon
                     return time.monotonic() - began
 
     monkeypatch.setenv("no_proxy", "*")
-    assert run(main()) < 1.0
+    assert run(main()) < 1.9
 
 
 @asynccontextmanager
 async def tunnelled(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch, answer: bytes = THROUGH
-) -> AsyncIterator[tuple[HttpClient, Any, Any]]:
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, answer: bytes = THROUGH, *, secure: bool = False
+) -> AsyncIterator[tuple[HttpClient, Tunnel, Upstream]]:
     """Give a client that reaches https://far.example only through a proxy, that proxy, and the upstream behind it."""
-    context = shown(authority, "DNS:far.example")
-    async with upstream(replies(200, b"behind"), tls=context) as server, proxy(server.port, answer) as tunnel:
+    context = shown(authority, "DNS:far.example", "IP:127.0.0.1")
+    async with (
+        upstream(replies(200, b"behind"), tls=context) as server,
+        proxy(server.port, answer, context if secure else None) as tunnel,
+    ):
         monkeypatch.setenv("https_proxy", tunnel.url)
         monkeypatch.delenv("no_proxy", raising=False)
         async with HttpClient() as client:
@@ -188,11 +192,12 @@ async def tunnelled(
 
 
 @pytest.mark.parametrize("run", LOOPS)
-def test_a_proxy_leads_to_https(run: Run, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_proxy_leads_to_https(run: Run, authority: Authority, monkeypatch: pytest.MonkeyPatch, secure: bool) -> None:
     """It sees where to, and its own key; the request goes past it under TLS, and so does the next on the same way."""
 
     async def main() -> None:
-        async with tunnelled(authority, monkeypatch) as (client, tunnel, server):
+        async with tunnelled(authority, monkeypatch, secure=secure) as (client, tunnel, server):
             for _ in range(2):
                 assert await fetch(client, "https://far.example/v1") == b"behind"
             (head,) = tunnel.heads
@@ -239,6 +244,37 @@ def test_a_proxy_that_does_not_lead_there(
     run(main())
 
 
+@pytest.mark.parametrize("run", LOOPS)
+def test_a_cancel_on_the_way_leaves_nothing_behind(
+    run: Run, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any moment of names, TCP, tunnels and TLS: the task ends cancelled, and every socket is closed."""
+    dice = random.Random(1)
+
+    async def descriptors(client: HttpClient) -> int:
+        for pool in client._pools.values():
+            pool.close()
+        await asyncio.sleep(0.1)
+        return _open_descriptors()
+
+    async def main() -> None:
+        async with tunnelled(authority, monkeypatch) as (client, tunnel, server):
+            for url in (server.base_url, "https://far.example/"):
+                before = await descriptors(client)
+                for _ in range(150):
+                    task = asyncio.create_task(fetch(client, url))
+                    await asyncio.sleep(dice.random() * 0.008)
+                    task.cancel()
+                    (end,) = await asyncio.gather(task, return_exceptions=True)
+                    assert end == b"behind" or isinstance(end, asyncio.CancelledError)
+                    for pool in client._pools.values():
+                        pool.close()
+                assert await descriptors(client) <= before
+            assert not tunnel.tasks
+
+    run(main())
+
+
 def test_a_proxy_is_asked_for_http_with_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """In absolute form; a refusal is an answer like others, for the status says what it is."""
 
@@ -257,3 +293,7 @@ def test_a_proxy_is_asked_for_http_with_its_own_key(monkeypatch: pytest.MonkeyPa
             assert len(asked.connections) == 1
 
     asyncio.run(main())
+
+
+def _open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -56,51 +56,61 @@ class Dialler:
 
     async def _connected(self, destination: Destination) -> Connection:
         proxy = destination.tunnel
-        if proxy is None:
-            return await self._opened(destination.host, destination.port, tls=destination.tls)
-        connection = await self._opened(proxy.host, proxy.port, tls=proxy.tls)
+        first = proxy or destination
+        connection = await self._opened(first.host, first.port)
         try:
-            await self._pass(connection, destination, proxy.authorization)
+            if proxy is not None:
+                if proxy.tls:
+                    await self._secure(connection, proxy.host)
+                await _pass(connection, destination, proxy.authorization)
+            if destination.tls:
+                await self._secure(connection, destination.host)
         except BaseException:
             connection.abort()
             raise
         return connection
 
-    async def _opened(self, host: str, port: int, *, tls: bool) -> Connection:
+    async def _opened(self, host: str, port: int) -> Connection:
         loop = asyncio.get_running_loop()
         addresses = await self._names.addresses(host, port)
         try:
             sock = await start_connection(addresses, happy_eyeballs_delay=HEAD_START, loop=loop)
         except RuntimeError:  # uvloop's word for a socket that it lost
             raise ConnectionAbortedError(errno.ECONNABORTED, "lost while connecting") from None
-        context, name = (self._tls, host.rstrip(".")) if tls else (None, None)
-        try:
-            made = await loop.create_connection(Connection, sock=sock, ssl=context, server_hostname=name)
-            return made[1]
-        except BaseException:
-            sock.close()
-            raise
+        return (await loop.create_connection(Connection, sock=sock))[1]
 
-    async def _pass(self, connection: Connection, destination: Destination, authorization: str) -> None:
-        """Have the proxy lead *connection* to *destination* (RFC 9110, 9.3.6), then speak TLS with it."""
-        host = f"[{destination.host}]" if ":" in destination.host else destination.host
-        authority = f"{host}:{destination.port}"
-        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-        if authorization:
-            lines.append(f"Proxy-Authorization: {authorization}")
+    async def _secure(self, connection: Connection, host: str) -> None:
+        """Speak TLS from here on.
+
+        `create_connection` could do both at once, but asyncio's (3.11 to 3.13) leaves the socket open when it is
+        cancelled before the handshake has begun; this way the transport below is ours to close.
+        """
+        below = connection.transport
         try:
-            await connection.ask("\r\n".join([*lines, "", ""]).encode())
-        except BackendError:
-            raise _failed("the proxy does not let us through") from None
-        if connection.reply.status not in _THROUGH or connection.reply.held:
-            raise _failed("the proxy does not let us through")
-        connection.rest()
-        name = destination.host.rstrip(".")
-        loop = asyncio.get_running_loop()
-        transport = await loop.start_tls(connection.transport, connection, self._tls, server_hostname=name)
-        if transport is None:
-            raise ConnectionResetError(errno.ECONNRESET, "closed during the handshake")
-        connection.renew(transport)
+            loop, name = asyncio.get_running_loop(), host.rstrip(".")
+            above = await loop.start_tls(below, connection, self._tls, server_hostname=name)
+        except BaseException:
+            below.abort()
+            raise
+        if above is None:
+            raise ConnectionResetError(errno.ECONNRESET, "closed as soon as the handshake was done")
+        connection.renew(above)
+
+
+async def _pass(connection: Connection, destination: Destination, authorization: str) -> None:
+    """Have the proxy at the other end of *connection* lead it to *destination* (RFC 9110, 9.3.6)."""
+    host = f"[{destination.host}]" if ":" in destination.host else destination.host
+    authority = f"{host}:{destination.port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+    if authorization:
+        lines.append(f"Proxy-Authorization: {authorization}")
+    try:
+        await connection.ask("\r\n".join([*lines, "", ""]).encode())
+    except BackendError:
+        raise _failed("the proxy does not let us through") from None
+    if connection.reply.status not in _THROUGH or connection.reply.held:
+        raise _failed("the proxy does not let us through")
+    connection.rest()
 
 
 class Names:
