@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from quickthorn_server.core.failures import Failure
 from quickthorn_server.core.usage import Usage, UsageSource
+from quickthorn_server.core.value import value
 
 
 class Cause(Enum):
@@ -28,7 +28,7 @@ class Outcome(Enum):
     ABANDONED = "abandoned"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """One lane.  Times in seconds from the call's arrival; None = did not happen."""
 
@@ -47,7 +47,7 @@ class Attempt:
     cost_nano_usd: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Trace:
     """Who served and why.  *served_by* indexes *attempts*, None = nobody did; *degraded*: what was left out for it."""
 

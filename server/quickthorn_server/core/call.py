@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
+
+from quickthorn_server.core.value import value
 
 
 class Rpc(Enum):
@@ -15,7 +17,7 @@ class Rpc(Enum):
     EMBED = "embed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """*id* is ours, *request_id* the client's (or ours where it chose none).
 

@@ -6,12 +6,12 @@ Every delta names its part.  Part indices count from 0 in order of first appeara
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from quickthorn_server.core.content import Part
 from quickthorn_server.core.embedding import Vector
 from quickthorn_server.core.usage import Usage
+from quickthorn_server.core.value import value
 
 
 class FinishReason(Enum):
@@ -25,7 +25,7 @@ class FinishReason(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Opened:
     """The provider accepted the call and its head is read.  Not content: a lane that only opened has not spoken."""
 
@@ -34,7 +34,7 @@ class Opened:
     http_status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TextDelta:
     """More text of part *part*."""
 
@@ -42,7 +42,7 @@ class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReasoningDelta:
     """More thinking of part *part*."""
 
@@ -50,7 +50,7 @@ class ReasoningDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolCallDelta:
     """More of a tool call; *id* and *name* come once, on the first delta of the part."""
 
@@ -60,7 +60,7 @@ class ToolCallDelta:
     arguments_json: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WholePart:
     """A part that arrives whole; *value.kind* None adds citations or opaque state to a part already streamed."""
 
@@ -68,21 +68,21 @@ class WholePart:
     value: Part
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Vectors:
     """The answer to an embedding prompt, whole: one vector per input, in their order."""
 
     vectors: tuple[Vector, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UsageReport:
     """Usage so far, cumulative: the last report of a lane counts."""
 
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class End:
     """A clean end.  Exactly one, last; a stream without it was cut."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.chunk import (
@@ -19,9 +19,10 @@ from quickthorn_server.core.chunk import (
 from quickthorn_server.core.content import Kind, Part, Reasoning, Text, ToolCall
 from quickthorn_server.core.embedding import Vector
 from quickthorn_server.core.usage import Usage
+from quickthorn_server.core.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Completion:
     """What `Complete` answers, and what folding a stream gives."""
 
@@ -33,7 +34,7 @@ class Completion:
     trace: Trace
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Embeddings:
     """What `Embed` answers: one vector per input, in the order of the inputs, all of one *space*."""
 

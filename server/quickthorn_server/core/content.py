@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from quickthorn_server.core.value import value
 
 
 class Role(Enum):
@@ -23,14 +24,14 @@ class MediaKind(Enum):
     VIDEO = "video"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Text:
     """Plain text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Media:
     """Bytes, an address or a provider's file id: exactly one of *data*, *uri*, *provider_file_id* is set."""
 
@@ -43,7 +44,7 @@ class Media:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolCall:
     """A call the model made; *arguments_json* is byte for byte what it wrote and may be invalid JSON."""
 
@@ -52,7 +53,7 @@ class ToolCall:
     arguments_json: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolResult:
     """What a tool answered, for the model to read."""
 
@@ -61,21 +62,21 @@ class ToolResult:
     is_error: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reasoning:
     """The model's thinking, as far as the provider shows it."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refusal:
     """The model's words for why it will not answer."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ProviderBlock:
     """What no typed kind describes, verbatim; *json* travels byte for byte."""
 
@@ -87,14 +88,14 @@ class ProviderBlock:
 Kind = Text | Media | ToolCall | ToolResult | Reasoning | Refusal | ProviderBlock
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CacheHint:
     """Ask the provider to cache the prompt up to here; *ttl* in seconds, None = its default lifetime."""
 
     ttl: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Citation:
     """A source; *start* and *end* are byte offsets into the part's UTF-8 text, None = the whole part."""
 
@@ -106,7 +107,7 @@ class Citation:
     provider_json: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OpaqueState:
     """Provider-bound bytes: only *provider* (and *model*, when set) can read them."""
 
@@ -116,7 +117,7 @@ class OpaqueState:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Part:
     """One piece of a message.  *kind* is None only where attributes of an already streamed part arrive late."""
 
@@ -126,7 +127,7 @@ class Part:
     opaque: OpaqueState | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """One turn of a conversation."""
 

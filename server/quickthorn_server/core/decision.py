@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from quickthorn_server.core.attempt import Outcome, Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.chunk import FinishReason
@@ -11,11 +9,12 @@ from quickthorn_server.core.content import Part
 from quickthorn_server.core.failures import Reason
 from quickthorn_server.core.plan import Plan, PurseLevels
 from quickthorn_server.core.usage import Usage
+from quickthorn_server.core.value import value
 
 ANSWERED, CANCELLED = "answered", "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """One call that was planned and has ended.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from quickthorn_server.core.content import Media
+from quickthorn_server.core.value import value
 
 
 class InputType(Enum):
@@ -19,7 +20,7 @@ class InputType(Enum):
     SIMILARITY = "similarity"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TokenIds:
     """Text already cut into tokens of the model's own vocabulary."""
 
@@ -29,7 +30,7 @@ class TokenIds:
 EmbedInput = str | Media | TokenIds
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EmbedPrompt:
     """Everything that reaches an embedding model; None = the provider's default."""
 
@@ -39,7 +40,7 @@ class EmbedPrompt:
     provider_options_json: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Vector:
     """One input's vector, as the provider gave it; *truncated*: the input's end was cut off."""
 

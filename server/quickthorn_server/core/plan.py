@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import NamedTuple
 
 from quickthorn_server.core.attempt import Attempt, Trace
 from quickthorn_server.core.catalogue import Backend, RetryRule, Route
 from quickthorn_server.core.features import Feature, named
+from quickthorn_server.core.value import value
 
 
 class Circuit(Enum):
@@ -28,7 +29,7 @@ class Forced(Enum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CircuitSnapshot:
     """A circuit at one instant.
 
@@ -52,7 +53,7 @@ class PurseLevels(NamedTuple):
     retries: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Knowledge:
     """What is known of the backends now, for the router to read.
 
@@ -98,7 +99,7 @@ class Verdict(NamedTuple):
         return self.drop is None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hedging:
     """Start another lane after *delay* seconds of silence, *max_parallel* at most at once."""
 
@@ -106,7 +107,7 @@ class Hedging:
     max_parallel: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Plan:
     """Everything decided before the first byte is sent.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from quickthorn_server.core.content import CacheHint, Message, Part, ProviderBlock
+from quickthorn_server.core.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FunctionTool:
     """A tool the caller runs; *parameters_json_schema* is sent byte for byte, "" = no parameters."""
 
@@ -19,7 +20,7 @@ class FunctionTool:
     strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tool:
     """A function of the caller's, or a block that the provider executes itself."""
 
@@ -35,7 +36,7 @@ class ToolMode(Enum):
     REQUIRED = "required"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolChoice:
     """Which tools may be called: a *mode*, or the one tool *name*; *parallel* None = the provider's default."""
 
@@ -44,17 +45,17 @@ class ToolChoice:
     parallel: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TextFormat:
     """Free text: the default."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JsonObjectFormat:
     """Any JSON object."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JsonSchemaFormat:
     """JSON that fits *schema* (JSON text, sent byte for byte)."""
 
@@ -67,7 +68,7 @@ class JsonSchemaFormat:
 ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sampling:
     """Tunables of the answer; None = the backend's `params`, else the provider's default."""
 
@@ -92,7 +93,7 @@ class ReasoningEffort(Enum):
     MAX = "max"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReasoningOptions:
     """How much to think, and whether the caller wants to *show* thinking as it comes."""
 
@@ -101,7 +102,7 @@ class ReasoningOptions:
     show: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Prompt:
     """Everything that reaches the model; *provider_options_json* maps a provider's name to JSON object text."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Protocol
 
 from quickthorn_server.core.chunk import Burst
 from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.prompt import Prompt
+from quickthorn_server.core.value import value
 
 AnyPrompt = Prompt | EmbedPrompt
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ask:
     """One attempt's question.  An embedding prompt is answered by one `Vectors`.
 

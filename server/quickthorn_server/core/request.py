@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.provider import AnyPrompt
+from quickthorn_server.core.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Requirements:
     """What must hold of whoever answers.  *max_first_token* in seconds, costs in nano-USD; None = no limit."""
 
@@ -30,7 +31,7 @@ class Objective(Enum):
     QUALITY = "quality"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Preferences:
     """Soft wishes: they sort, they never exclude."""
 
@@ -49,7 +50,7 @@ class Priority(Enum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Directives:
     """Orders of the caller.  None = as the route says.  *may_drop*: what may be left out where it cannot be carried."""
 
@@ -63,7 +64,7 @@ class Directives:
     may_drop: frozenset[Feature] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """One validated call."""
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
+from quickthorn_server.core.value import value
+
 _NANO = 1_000_000_000
 _NANO_PER_TOKEN = 1_000  # 1 USD per million tokens is 1,000 nano-USD per token
 
@@ -20,7 +22,7 @@ class UsageSource(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """Tokens and units of one attempt.  None = unknown, never 0.
 

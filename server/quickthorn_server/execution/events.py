@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from quickthorn_server.core.attempt import Cause, Trace
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Chunk, End
 from quickthorn_server.core.usage import Usage
+from quickthorn_server.core.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Begun:
     """The call has committed to one lane.  Once, before anything but `Quiet`."""
 
@@ -19,19 +18,19 @@ class Begun:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Said:
     """More of the answer; `Opened` and `End` are not among *chunks*."""
 
     chunks: list[Chunk]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Quiet:
     """Nothing has happened for a while, and the call goes on.  Anywhere, also before `Begun`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Finished:
     """The clean end.  Once, last."""
 

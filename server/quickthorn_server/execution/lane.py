@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from quickthorn_server.core.attempt import Attempt, Cause, Outcome
 from quickthorn_server.core.bug import sketch
@@ -25,6 +24,7 @@ from quickthorn_server.core.chunk import (
 )
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage, cost_nano_usd
+from quickthorn_server.core.value import value
 from quickthorn_server.execution.consumed import consumed, reached
 from quickthorn_server.execution.deadlines import Limit, Patience
 from quickthorn_server.execution.limits import Leave
@@ -38,7 +38,7 @@ _AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
 _NO_HEAD = Opened()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LaneRule:
     """How a lane is to read its stream.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from quickthorn_server.core.attempt import Cause
 from quickthorn_server.core.catalogue import Backend, RetryRule
 from quickthorn_server.core.failures import MEANING, BackendError, Failure
 from quickthorn_server.core.plan import Plan
+from quickthorn_server.core.value import value
 from quickthorn_server.execution.deadlines import TICK
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.purses import Purse, RoutePurses
@@ -27,7 +27,7 @@ Admit = Callable[[Backend], Permit | None]
 """Ask a backend's circuit for leave; None = refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Start:
     """Leave to ask *backend* now."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from quickthorn_server.core.content import (
     Media,
@@ -21,6 +20,7 @@ from quickthorn_server.core.features import Feature
 from quickthorn_server.core.prompt import FunctionTool, JsonObjectFormat, JsonSchemaFormat, Prompt, ReasoningEffort
 from quickthorn_server.core.request import Request, Requirements
 from quickthorn_server.core.sizes import utf8_size
+from quickthorn_server.core.value import value
 from quickthorn_server.routing.asked import asked, asked_of_embedding
 
 _BYTES_PER_TOKEN = 4  # of English text with today's tokenizers; an estimate, and called one wherever it is shown
@@ -35,7 +35,7 @@ _CAPABILITY_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Needs:
     """What a candidate must have; *input_tokens* is estimated.
 
