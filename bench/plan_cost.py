@@ -15,7 +15,7 @@ from quickthorn_server.core.plan import Circuit, Knowledge
 from quickthorn_server.core.prompt import Prompt, Sampling
 from quickthorn_server.core.request import Request
 from quickthorn_server.core.usage import Price
-from quickthorn_server.routing.router import plan
+from quickthorn_server.routing.router import Router
 
 BACKENDS, CALLS, ROUNDS = 50, 1000, 15
 
@@ -46,13 +46,13 @@ def request() -> Request:
 
 def main() -> None:
     """Print the median over all rounds."""
-    everybody, knowledge = catalogue(), Knowledge({"b3": Circuit.OPEN}, {})
+    router, knowledge = Router(catalogue()), Knowledge({"b3": Circuit.OPEN}, {})
     costs = []
     for _ in range(ROUNDS):
         requests = [request() for _ in range(CALLS)]
         began = time.process_time_ns()
         for turn, each in enumerate(requests):
-            plan(each, everybody, knowledge, turn)
+            router.plan(each, knowledge, turn)
         costs.append((time.process_time_ns() - began) / CALLS / 1e3)
     print(f"{statistics.median(costs):.1f}")
 

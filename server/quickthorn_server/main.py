@@ -168,9 +168,10 @@ def _server(
     routing = RoutingService(  # type: ignore[abstract]
         catalogue,
         executor,
-        lambda: Knowledge(breakers.circuits(), latency.first_content, limiters.reached(), breakers.keys_refused),
+        lambda: Knowledge(breakers.circuits(), latency.first_content, breakers.keys_refused),
         purses.levels,
         observer,
+        limited=limiters.reached,
     )
     add_RoutingServicer_to_server(routing, server)
     register_admin(server)

@@ -33,6 +33,7 @@ from quickthorn_server.core.prompt import (
 )
 from quickthorn_server.core.request import Directives, Objective, Preferences, Priority, Request, Requirements
 from quickthorn_server.core.usage import Price, Tier
+from quickthorn_server.routing.notes import notes
 from quickthorn_server.routing.refusal import refusal
 from quickthorn_server.routing.router import plan
 
@@ -290,21 +291,20 @@ def test_an_open_circuit_is_noted_not_dropped() -> None:
     planned = made(ask(), backend("a"), knowledge=Knowledge(circuits={"a": Circuit.OPEN}))
     assert planned.circuits == {"a": Circuit.OPEN}
     assert [b.name for b in planned.order] == ["a"]
-    assert planned.notes == ("a: its circuit is open",)
+    assert notes(ask(), planned, ()) == ["a: its circuit is open"]
 
 
-def test_a_backend_at_its_limit_is_noted_not_dropped() -> None:
-    """A place may have come free when the lane's turn comes."""
-    planned = made(ask(), backend("a"), backend("b"), knowledge=Knowledge(limited=frozenset({"b", "elsewhere"})))
-    assert [b.name for b in planned.order] == ["a", "b"]
-    assert planned.notes == ("b: it is at its limit",)
+def test_a_backend_at_its_limit_is_noted() -> None:
+    """It is not dropped: a place may have come free when the lane's turn comes."""
+    planned = made(ask(), backend("a"), backend("b"))
+    assert notes(ask(), planned, {"b", "elsewhere"}) == ["b: it is at its limit"]
 
 
 def test_wishes_that_do_not_sort_yet_are_said() -> None:
     """What is asked for and has no effect is in the notes that Explain shows."""
     wishes = Preferences(objective=Objective.LATENCY, target_cost_nano_usd=5, target_first_token=0.5)
-    notes = made(ask(preferences=wishes), backend("a")).notes
-    assert [note.split()[0] for note in notes] == [
+    wishful = ask(preferences=wishes)
+    assert [note.split()[0] for note in notes(wishful, made(wishful, backend("a")), ())] == [
         "preferences.objective",
         "preferences.target_cost_nano_usd",
         "preferences.target_first_token",

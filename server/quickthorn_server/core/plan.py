@@ -58,13 +58,12 @@ class Knowledge:
     """What is known of the backends now, for the router to read.
 
     *circuits*: missing = closed.  *first_content*: backend -> percentile (0..1) -> seconds, for percentiles that the
-    route's hedge rule may ask for; missing = too few lanes have spoken.  *limited*: backends at a limit of their own.
-    *keys_refused*: those whose provider does not take their key.
+    route's hedge rule may ask for; missing = too few lanes have spoken.  *keys_refused*: backends whose provider does
+    not take their key.
     """
 
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
     first_content: Mapping[tuple[str, float], float] = field(default_factory=dict)
-    limited: frozenset[str] = frozenset()
     keys_refused: frozenset[str] = frozenset()
 
 
@@ -113,8 +112,8 @@ class Plan:
 
     *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
     *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
-    arrival, None = no limit.  *circuits*: as they were
-    when the plan was made, missing = closed.  *left_out*: what a kept backend cannot carry, by its name.
+    arrival, None = no limit.  *circuits*: as they were when the plan was made, missing = closed.
+    *left_out*: what a kept backend cannot carry, by its name.
     """
 
     route: Route
@@ -129,7 +128,6 @@ class Plan:
     max_first_token: float | None
     input_tokens: int
     config_version: str
-    notes: tuple[str, ...] = ()
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
     left_out: Mapping[str, frozenset[Feature]] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -32,7 +32,7 @@ from quickthorn_server.edge.deadline import budget
 from quickthorn_server.execution.events import Begun, Finished, Said
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.routing.refusal import refusal
-from quickthorn_server.routing.router import plan
+from quickthorn_server.routing.router import Router
 
 M = TypeVar("M")
 
@@ -42,7 +42,8 @@ _SERVED_BY = "quickthorn-served-by"
 class RoutingService(routing_service_pb2_grpc.RoutingServicer):
     """`quickthorn.v1.Routing`; RPCs not written here answer UNIMPLEMENTED.
 
-    *knowledge* is asked once per call, *levels* of a route's purses by Explain and refusals alone.
+    *knowledge* is asked once per call, *levels* of a route's purses by Explain and refusals alone, and Explain alone
+    asks which backends are *limited* by limits of their own.
     The wheels of weighted routes turn here.  *observer* is told here of calls that nobody may answer, and by
     *executor* of all others.
     """
@@ -54,11 +55,15 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         knowledge: Callable[[], Knowledge],
         levels: Callable[[str], PurseLevels],
         observer: Observer,
+        *,
+        limited: Callable[[], Collection[str]],
     ) -> None:
         self._catalogue = catalogue
         self._executor = executor
         self._knowledge = knowledge
         self._levels = levels
+        self._limited = limited
+        self._router = Router(catalogue)
         self._observer = observer
         self._keeps_content = catalogue.records is not None and catalogue.records.content
         self._turns = dict.fromkeys(catalogue.routes, 0)
@@ -107,9 +112,8 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
     ) -> explanation_pb2.Explanation:
         """Say what would happen; the wheel is looked at, not turned."""
         asked = self._read(wire_request.request, request)
-        knowledge = self._knowledge()
-        planned = plan(asked, self._catalogue, knowledge, self._turns[self._route(asked)])
-        return wire_explain.explanation(planned, asked, knowledge, self._levels(planned.route.name))
+        planned = self._router.plan(asked, self._knowledge(), self._turns[self._route(asked)])
+        return wire_explain.explanation(planned, asked, self._levels(planned.route.name), self._limited())
 
     async def ListRoutes(  # noqa: N802 - gRPC's name
         self, _: route_pb2.ListRoutesRequest, __: Context
@@ -128,7 +132,7 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         arrived = asyncio.get_running_loop().time()
         seconds = budget(context.time_remaining())
         route = self._route(asked)
-        planned = plan(asked, self._catalogue, self._knowledge(), self._turns[route])
+        planned = self._router.plan(asked, self._knowledge(), self._turns[route])
         self._turns[route] += 1
         caller = current_call().caller
         call = Call(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from quickthorn.v1 import backend_pb2, explanation_pb2, route_pb2
 from quickthorn_server.core import catalogue as core
-from quickthorn_server.core.plan import Circuit, Knowledge, Plan, PurseLevels, Verdict
+from quickthorn_server.core.plan import Circuit, Plan, PurseLevels, Verdict
 from quickthorn_server.core.request import Request
 from quickthorn_server.edge.wire_content import duration
 from quickthorn_server.routing.eligibility import worst_cost
 from quickthorn_server.routing.needs import Needs, needs
+from quickthorn_server.routing.notes import notes
 
 _CIRCUITS = {
     Circuit.CLOSED: backend_pb2.CIRCUIT_STATE_CLOSED,
@@ -19,8 +20,13 @@ _CIRCUITS = {
 }
 
 
-def explanation(plan: Plan, request: Request, knowledge: Knowledge, levels: PurseLevels) -> explanation_pb2.Explanation:
-    """Write what would happen to *request* under *plan*, and what its route could pay for: *levels*."""
+def explanation(
+    plan: Plan, request: Request, levels: PurseLevels, limited: Collection[str]
+) -> explanation_pb2.Explanation:
+    """Write what would happen to *request* under *plan*.
+
+    *levels*: what its route could pay for.  *limited*: the backends that are at a limit of their own.
+    """
     need = needs(request)
     places = {backend.name: place for place, backend in enumerate(plan.order)}
     verdicts = sorted(plan.verdicts, key=lambda verdict: places.get(verdict.backend.name, len(places)))
@@ -28,7 +34,7 @@ def explanation(plan: Plan, request: Request, knowledge: Knowledge, levels: Purs
     return explanation_pb2.Explanation(
         route=plan.route.name,
         strategy=plan.route.strategy.value,
-        candidates=[_candidate(verdict, places, need, knowledge) for verdict in verdicts],
+        candidates=[_candidate(verdict, places, need, plan) for verdict in verdicts],
         order=[backend.name for backend in plan.order],
         hedge=_hedge(plan),
         max_attempts=plan.retry.attempts,
@@ -36,7 +42,10 @@ def explanation(plan: Plan, request: Request, knowledge: Knowledge, levels: Purs
         estimated_input_tokens=plan.input_tokens,
         needs=sorted(need.capabilities),
         config_version=plan.config_version,
-        notes=[*plan.notes, f"the purses hold {levels.hedges:g} hedges and {levels.retries:g} retries"],
+        notes=[
+            *notes(request, plan, limited),
+            f"the purses hold {levels.hedges:g} hedges and {levels.retries:g} retries",
+        ],
     )
 
 
@@ -59,9 +68,7 @@ def _windows(backends: list[core.Backend]) -> Iterator[int]:
     return (backend.context_window for backend in backends if backend.context_window is not None)
 
 
-def _candidate(
-    verdict: Verdict, places: dict[str, int], need: Needs, knowledge: Knowledge
-) -> explanation_pb2.Candidate:
+def _candidate(verdict: Verdict, places: dict[str, int], need: Needs, plan: Plan) -> explanation_pb2.Candidate:
     backend = verdict.backend
     return explanation_pb2.Candidate(
         backend=backend.name,
@@ -72,7 +79,7 @@ def _candidate(
         position=places.get(backend.name),
         reason=verdict.drop.value if verdict.drop else "",
         detail=verdict.detail,
-        circuit=_CIRCUITS[knowledge.circuits.get(backend.name, Circuit.CLOSED)],
+        circuit=_CIRCUITS[plan.circuits.get(backend.name, Circuit.CLOSED)],
         estimated_cost_nano_usd=worst_cost(backend, need),
         timeouts=explanation_pb2.Timeouts(
             connect=duration(backend.timeouts.connect),

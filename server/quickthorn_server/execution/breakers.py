@@ -87,6 +87,8 @@ class Breaker(pybreaker.CircuitBreakerListener):
         self._clock = clock
         self._told = told
         self._p99 = p99
+        self.circuit = Circuit.CLOSED
+        """What the circuit lets through now: pybreaker's state, which takes four calls to ask for."""
         self._era = 0  # the time between two changes of state: what an attempt of an earlier one reports is old news
         self._forced = Forced.AUTO
         self._opened_for = self._reopens_at = 0.0
@@ -104,11 +106,6 @@ class Breaker(pybreaker.CircuitBreakerListener):
             listeners=[self],
             state_storage=_Storage(self.history, rule.consecutive),
         )
-
-    @property
-    def circuit(self) -> Circuit:
-        """What the circuit lets through now."""
-        return _CIRCUITS[self._circuit.current_state]
 
     @property
     def retry_after(self) -> float:
@@ -161,6 +158,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
     ) -> None:
         """Start a new era.  pybreaker calls this while `current_state` still tells the old one."""
         circuit, now = _CIRCUITS[new_state.name], self._clock()
+        self.circuit = circuit
         self._era += 1
         self._probes.clear()
         self._reopens_at = now
@@ -178,10 +176,15 @@ class Breaker(pybreaker.CircuitBreakerListener):
         """Count one outcome of *era*: a failure with *error*, else a success.  Late ones and timeouts are slow."""
         if era != self._era:
             return
-        self._probes.free(probe)
         late = first_content is not None and first_content > self._rule.slow_first_token
         slow = late or (error is not None and error.failure is Failure.TIMEOUT)
         self.history.slow = slow
+        if error is None and self.circuit is Circuit.CLOSED:
+            self._key.answered()
+            self.history.succeeded()  # all that pybreaker would do: no success changes the state of a closed circuit
+            self._judge(era, slow=slow)
+            return
+        self._probes.free(probe)
         if error is not None:
             try:
                 self._circuit.call(_fail)
@@ -246,12 +249,14 @@ class Breakers:
     ) -> None:
         self.keys_refused: frozenset[str] = frozenset()
         self._told_key = told_key
+        self._told = told
+        self._not_closed: dict[str, Circuit] = {}
         self._all = {
             each.name: Breaker(
                 each.name,
                 each.breaker,
                 clock,
-                told,
+                self._changed,
                 p99=partial(p99, each.name),
                 random_=random_,
                 told_key=partial(self._key_changed, each),
@@ -264,9 +269,8 @@ class Breakers:
         return self._all[backend]
 
     def circuits(self) -> Mapping[str, Circuit]:
-        """Return backend -> circuit, for those not closed."""
-        states = ((name, breaker.circuit) for name, breaker in self._all.items())
-        return {name: circuit for name, circuit in states if circuit is not Circuit.CLOSED}
+        """Return backend -> circuit, for those not closed; it never changes, so that plans may keep it."""
+        return self._not_closed
 
     def _key_changed(self, backend: Backend, refused: bool) -> None:
         if backend.api_key is not None:
@@ -277,6 +281,12 @@ class Breakers:
     def healthy(self, backend: str) -> bool:
         """Whether at least half of the backend's outcomes in its window succeeded, or too few are known."""
         return self._all[backend].history.healthy
+
+    def _changed(self, backend: str, circuit: Circuit) -> None:
+        """Make the mapping anew: circuits change rarely, and every call reads it."""
+        others = {name: state for name, state in self._not_closed.items() if name != backend}
+        self._not_closed = others if circuit is Circuit.CLOSED else {**others, backend: circuit}
+        self._told(backend, circuit)
 
 
 class _Failed(Exception):  # noqa: N818 - a token for pybreaker; the error itself would collect its frames

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from quickthorn_server.core.content import Media, MediaKind, Part, ToolResult
 from quickthorn_server.core.embedding import EmbedPrompt, TokenIds
@@ -35,9 +35,9 @@ _BY_FILE = {
 }
 
 
-def asked(prompt: Prompt, parts: Iterable[Part]) -> frozenset[Feature]:
-    """Return what *prompt* uses; *parts* are all of its parts, those inside tool results too."""
-    found = {feature for part in parts for feature in _of_part(part)}
+def asked(prompt: Prompt, parts: Sequence[Part]) -> frozenset[Feature]:
+    """Return what *prompt* uses; *parts* are those of it, also inside tool results, that are more than words."""
+    found = {feature for part in parts for feature in _of_part(part)} if parts else set()
     if prompt.sampling is not _PLAIN:
         found.update(_of_sampling(prompt.sampling))
     if prompt.tools:

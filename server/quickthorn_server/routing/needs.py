@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from quickthorn_server.core.content import (
     Media,
@@ -17,7 +17,7 @@ from quickthorn_server.core.content import (
 )
 from quickthorn_server.core.embedding import EmbedInput, EmbedPrompt, TokenIds
 from quickthorn_server.core.features import Feature
-from quickthorn_server.core.prompt import FunctionTool, JsonObjectFormat, JsonSchemaFormat, Prompt, ReasoningEffort
+from quickthorn_server.core.prompt import JsonObjectFormat, JsonSchemaFormat, Prompt, ReasoningEffort, Tool
 from quickthorn_server.core.request import Request, Requirements
 from quickthorn_server.core.sizes import utf8_size
 from quickthorn_server.core.value import value
@@ -26,6 +26,9 @@ from quickthorn_server.routing.asked import asked, asked_of_embedding
 _BYTES_PER_TOKEN = 4  # of English text with today's tokenizers; an estimate, and called one wherever it is shown
 _TOKENS_PER_MESSAGE = 4  # role and separators
 _TOKENS_PER_MEDIA = 256  # a small image; providers charge from 85 to several thousand
+
+_TEXT = frozenset({"text"})
+_NOBODY = frozenset[str]()
 
 _CAPABILITY_OF = {
     MediaKind.IMAGE: "vision",
@@ -60,21 +63,79 @@ def needs(request: Request) -> Needs:
     prompt, stated = request.prompt, request.requirements
     if isinstance(prompt, EmbedPrompt):
         return _embedding_needs(prompt, stated)
-    parts = list(_parts(prompt))
-    tokens = _estimate(prompt, parts)
+    held = _Held()
+    held.take(prompt.system)
+    for message in prompt.messages:
+        held.take(message.parts)
+    held.take_tools(prompt.tools)
+    tokens = held.tokens + _TOKENS_PER_MESSAGE * len(prompt.messages)
     output = prompt.sampling.max_output_tokens
+    implied = _implied(prompt) | held.words if held.words else _implied(prompt)
     return Needs(
-        capabilities=stated.capabilities | frozenset(_implied(prompt, parts)),
+        capabilities=stated.capabilities | implied if stated.capabilities else implied,
         regions=stated.regions,
         data_policies=stated.data_policies,
         context_tokens=max(tokens + (output or 0), stated.min_context_tokens or 0),
         input_tokens=tokens,
         max_output_tokens=output,
         max_cost_nano_usd=stated.max_cost_nano_usd,
-        states=tuple(part.opaque for part in parts if part.opaque is not None),
-        providers=frozenset(_bound_to(prompt, parts)),
-        features=asked(prompt, parts),
+        states=tuple(held.states),
+        providers=frozenset(held.providers) if held.providers else _NOBODY,
+        features=asked(prompt, held.special),
     )
+
+
+class _Held:
+    """What the parts and tools of a prompt hold, gathered in one pass.
+
+    *words*: capabilities that they imply.  *special*: the parts that not every wire format carries.
+    """
+
+    __slots__ = ("_media", "_size", "providers", "special", "states", "words")
+
+    def __init__(self) -> None:
+        self._size = self._media = 0
+        self.words: set[str] = set()
+        self.states: list[OpaqueState] = []
+        self.special: list[Part] = []
+        self.providers: set[str] = set()
+
+    @property
+    def tokens(self) -> int:
+        """Return the estimate for all of it."""
+        return -(-self._size // _BYTES_PER_TOKEN) + _TOKENS_PER_MEDIA * self._media
+
+    def take(self, parts: Iterable[Part]) -> None:
+        """Take in *parts*, and those inside of tool results."""
+        for part in parts:
+            if part.opaque is not None:
+                self.states.append(part.opaque)
+            kind = part.kind
+            if part.cache is not None or isinstance(kind, Media | ToolResult):
+                self.special.append(part)
+            match kind:
+                case Text(text) | Reasoning(text):
+                    self._size += utf8_size(text)
+                case ToolCall(_, name, arguments):
+                    self._size += utf8_size(name) + utf8_size(arguments)
+                case ToolResult():
+                    self.take(kind.parts)
+                case Media():
+                    self._media += 1
+                    self.words.add(_CAPABILITY_OF[kind.kind])
+                case ProviderBlock(provider, _, json):
+                    self._size += utf8_size(json)
+                    self.providers.add(provider)
+                case _:
+                    pass  # a refusal is not sent again, and attributes alone have no text
+
+    def take_tools(self, tools: Iterable[Tool]) -> None:
+        """Take in *tools*."""
+        for tool in tools:
+            if isinstance(tool.kind, ProviderBlock):
+                self.providers.add(tool.kind.provider)
+            else:
+                self._size += utf8_size(tool.kind.description) + utf8_size(tool.kind.parameters_json_schema)
 
 
 def provider_executed(prompt: Prompt | EmbedPrompt) -> bool:
@@ -110,63 +171,21 @@ def _size(given: EmbedInput) -> int:
             return _TOKENS_PER_MEDIA
 
 
-def _parts(prompt: Prompt) -> Iterator[Part]:
-    yield from prompt.system
-    for message in prompt.messages:
-        yield from _flat(message.parts)
-
-
-def _flat(parts: Iterable[Part]) -> Iterator[Part]:
-    for part in parts:
-        yield part
-        if isinstance(part.kind, ToolResult):
-            yield from part.kind.parts
-
-
-def _implied(prompt: Prompt, parts: Iterable[Part]) -> Iterator[str]:
-    yield "text"
+def _implied(prompt: Prompt) -> frozenset[str]:
+    """Return the capabilities that the settings of *prompt* imply; its parts imply more."""
+    reasons = prompt.reasoning.budget_tokens is not None or (
+        prompt.reasoning.effort is not None and prompt.reasoning.effort is not ReasoningEffort.NONE
+    )
+    if not (prompt.tools or prompt.response_format or reasons):
+        return _TEXT
+    words = {"text"}
     if prompt.tools:
-        yield "tools"
+        words.add("tools")
     match prompt.response_format:
         case JsonSchemaFormat():
-            yield "json_schema"
+            words.add("json_schema")
         case JsonObjectFormat():
-            yield "json_object"
-    if prompt.reasoning.effort not in {None, ReasoningEffort.NONE} or prompt.reasoning.budget_tokens is not None:
-        yield "reasoning"
-    for part in parts:
-        if isinstance(part.kind, Media):
-            yield _CAPABILITY_OF[part.kind.kind]
-
-
-def _bound_to(prompt: Prompt, parts: Iterable[Part]) -> Iterator[str]:
-    for tool in prompt.tools:
-        if isinstance(tool.kind, ProviderBlock):
-            yield tool.kind.provider
-    for part in parts:
-        if isinstance(part.kind, ProviderBlock):
-            yield part.kind.provider
-
-
-def _estimate(prompt: Prompt, parts: Iterable[Part]) -> int:
-    size = sum(utf8_size(text) for part in parts for text in _texts(part))
-    size += sum(
-        utf8_size(tool.kind.description) + utf8_size(tool.kind.parameters_json_schema)
-        for tool in prompt.tools
-        if isinstance(tool.kind, FunctionTool)
-    )
-    media = sum(isinstance(part.kind, Media) for part in parts)
-    return -(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(prompt.messages) + _TOKENS_PER_MEDIA * media
-
-
-def _texts(part: Part) -> Iterator[str]:
-    match part.kind:
-        case Text(text) | Reasoning(text):
-            yield text
-        case ToolCall(_, name, arguments):
-            yield name
-            yield arguments
-        case ProviderBlock(_, _, json):
-            yield json
-        case _:
-            pass  # media is counted by piece; a tool result's own parts are listed by themselves
+            words.add("json_object")
+    if reasons:
+        words.add("reasoning")
+    return frozenset(words)

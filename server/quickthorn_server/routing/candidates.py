@@ -1,0 +1,140 @@
+"""Who may answer a request, and in what order: judged once for all requests that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from math import inf
+from typing import NamedTuple
+
+from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, Route, Strategy
+from quickthorn_server.core.features import Feature
+from quickthorn_server.core.plan import Drop, Verdict
+from quickthorn_server.core.request import Objective, Request
+from quickthorn_server.routing.eligibility import judged_by
+from quickthorn_server.routing.needs import Needs
+from quickthorn_server.routing.ordering import ordered, preferred
+
+_MOST = 1024  # judgements kept; callers choose capabilities, so there might be very many
+
+
+class Candidates(NamedTuple):
+    """All of a route's entries with the verdict about each, and those kept in the order in which to ask them.
+
+    *left_out*: what one of those kept cannot carry, by its name.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    order: tuple[Backend, ...]
+    left_out: Mapping[str, frozenset[Feature]]
+
+
+class _Judged(NamedTuple):
+    """What holds for every plain request of the same capabilities and features that needs at most *room* tokens."""
+
+    candidates: Candidates
+    kept: tuple[Entry, ...]
+    room: float
+
+
+class Judges:
+    """Judges the backends of one catalogue.
+
+    Most requests are plain: nothing matters but what they use and how long they are.  For those nothing is judged twice
+    (a plan over 50 backends: 36 -> 4 us).
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._backends = catalogue.backends
+        self._known: dict[tuple[str, frozenset[str], frozenset[Feature], frozenset[str]], _Judged] = {}
+
+    def candidates(
+        self, request: Request, route: Route, need: Needs, turn: int, keys_refused: frozenset[str]
+    ) -> Candidates:
+        """Return who may answer *request* on *route*, for which it has *need*, when the route's wheel is at *turn*.
+
+        *keys_refused*: backends whose provider does not take their key.
+        """
+        if _is_plain(request, need):
+            key = (route.name, need.capabilities, need.features, keys_refused)
+            known = self._known.get(key)
+            if known is None:
+                known = self._judge_plain(request, route, need, keys_refused)
+                if len(self._known) >= _MOST:
+                    self._known.clear()
+                self._known[key] = known
+            if need.context_tokens <= known.room:
+                if route.strategy is not Strategy.WEIGHTED:
+                    return known.candidates
+                return known.candidates._replace(order=self._turned(route, known.kept, turn))
+        verdicts, kept = self._judge(request, route, need, keys_refused)
+        order = preferred(list(self._turned(route, kept, turn)), request.preferences, need)
+        if request.directives.same_model and order:
+            verdicts, order = _same_model(verdicts, order)
+        return Candidates(verdicts, tuple(order), _left_out(order, need))
+
+    def _judge_plain(self, request: Request, route: Route, need: Needs, keys_refused: frozenset[str]) -> _Judged:
+        verdicts, kept = self._judge(request, route, replace(need, context_tokens=0), keys_refused)
+        order = self._turned(route, kept, 0)
+        room = min((backend.context_window for backend in order if backend.context_window is not None), default=inf)
+        return _Judged(Candidates(verdicts, order, _left_out(order, need)), kept, room)
+
+    def _judge(
+        self, request: Request, route: Route, need: Needs, keys_refused: frozenset[str]
+    ) -> tuple[tuple[Verdict, ...], tuple[Entry, ...]]:
+        weighted = route.strategy is Strategy.WEIGHTED
+        judge = judged_by(need, request.directives)
+        verdicts: list[Verdict] = []
+        kept: list[Entry] = []
+        for entry in route.entries:
+            backend = self._backends[entry.backend]
+            if weighted and entry.weight == 0:
+                verdict = Verdict(backend, Drop.WEIGHT_ZERO, "its weight is 0")
+            else:
+                verdict = judge(backend)
+            if keys_refused and verdict.drop is None and backend.name in keys_refused:
+                verdict = Verdict(backend, Drop.KEY_REFUSED, "its provider refused its key")
+            verdicts.append(verdict)
+            if verdict.drop is None:
+                kept.append(entry)
+        return tuple(verdicts), tuple(kept)
+
+    def _turned(self, route: Route, kept: tuple[Entry, ...], turn: int) -> tuple[Backend, ...]:
+        return tuple([self._backends[entry.backend] for entry in ordered(kept, route.strategy, turn)])
+
+
+def _is_plain(request: Request, need: Needs) -> bool:
+    """Whether capabilities, features and length alone decide who may answer, and the route alone in what order."""
+    orders, wishes = request.directives, request.preferences
+    return not (
+        orders.backend
+        or orders.allow_backends
+        or orders.deny_backends
+        or orders.same_model
+        or orders.may_drop
+        or wishes.backends
+        or wishes.regions
+        or wishes.objective is Objective.COST
+        or need.regions
+        or need.data_policies
+        or need.providers
+        or need.states
+        or need.max_cost_nano_usd is not None
+    )
+
+
+def _left_out(order: Iterable[Backend], need: Needs) -> Mapping[str, frozenset[Feature]]:
+    return {backend.name: lacking for backend in order if (lacking := need.features - backend.carries)}
+
+
+def _same_model(verdicts: tuple[Verdict, ...], order: list[Backend]) -> tuple[tuple[Verdict, ...], list[Backend]]:
+    """Keep to the model of whoever would be asked first."""
+    model_id = order[0].model_id
+    detail = f"the call keeps to model {model_id}"
+    kept = tuple(
+        Verdict(verdict.backend, Drop.OTHER_MODEL, detail)
+        if verdict.kept and verdict.backend.model_id != model_id
+        else verdict
+        for verdict in verdicts
+    )
+    return kept, [backend for backend in order if backend.model_id == model_id]

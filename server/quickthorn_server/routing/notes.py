@@ -1,0 +1,31 @@
+"""What whoever asks for an explanation should know besides the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from quickthorn_server.core.features import named
+from quickthorn_server.core.plan import Circuit, Plan
+from quickthorn_server.core.request import Objective, Request
+
+
+def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:
+    """Return sentences about *plan*, made of *request* while the backends *limited* were at a limit of their own.
+
+    Not part of the plan: a call would pay for what nobody reads.
+    """
+    told = []
+    for backend in plan.order:
+        circuit = plan.circuits.get(backend.name, Circuit.CLOSED)
+        if circuit is not Circuit.CLOSED:
+            told.append(f"{backend.name}: its circuit is {circuit.value}")
+    told.extend(f"{backend.name}: it is at its limit" for backend in plan.order if backend.name in limited)
+    told.extend(f"{name}: it would be asked without {named(lacking)}" for name, lacking in plan.left_out.items())
+    wishes = request.preferences
+    idle = {
+        "objective": wishes.objective is Objective.LATENCY or wishes.objective is Objective.QUALITY,
+        "target_cost_nano_usd": wishes.target_cost_nano_usd is not None,
+        "target_first_token": wishes.target_first_token is not None,
+    }
+    told.extend(f"preferences.{name} does not sort in this version" for name, asked in idle.items() if asked)
+    return told
