@@ -35,7 +35,7 @@ from quickthorn_server.core.request import Directives, Objective, Preferences, P
 from quickthorn_server.core.usage import Price, Tier
 from quickthorn_server.routing.notes import notes
 from quickthorn_server.routing.refusal import refusal
-from quickthorn_server.routing.router import plan
+from quickthorn_server.routing.router import Router, plan
 
 ALL = frozenset({"text", "vision", "documents", "tools", "json_schema", "reasoning"})
 
@@ -323,6 +323,31 @@ def test_a_plan_is_pure() -> None:
     estate = catalogue(backend("a"), backend("b"), route=route)
     firsts = [plan(ask(), estate, Knowledge(), turn).order[0].name for turn in (0, 0, 1, 1, 2, 2, 3)]
     assert firsts == ["a", "a", "b", "b", "a", "a", "a"]
+
+
+def test_what_a_router_has_judged_before_changes_no_plan() -> None:
+    """Requests of every kind, in every order of turns: the plan is that of a router that has seen nothing yet."""
+    narrow, wide, blind = backend("a", context_window=60), backend("b"), backend("c", capabilities=frozenset({"text"}))
+    entries = (Entry("a", 2), Entry("b", 1), Entry("c", 0, 1))
+    requests = [
+        ask(),
+        ask(IMAGE),
+        ask(text="word " * 90),
+        ask(tools=(FUNCTION,)),
+        ask(requirements=Requirements(min_context_tokens=100)),
+        ask(requirements=Requirements(capabilities=frozenset({"vision"}))),
+        ask(requirements=Requirements(max_cost_nano_usd=1)),
+        ask(directives=Directives(deny_backends=frozenset({"b"}))),
+        ask(directives=Directives(same_model=True)),
+        ask(preferences=Preferences(backends=("b",))),
+        ask(),
+    ]
+    for strategy in Strategy:
+        estate = catalogue(narrow, wide, blind, route=Route("default", entries, strategy))
+        router = Router(estate)
+        for turn in (0, 1, 2, 5):
+            for request in requests:
+                assert router.plan(request, Knowledge(), turn) == plan(request, estate, Knowledge(), turn)
 
 
 def test_an_unknown_route_is_a_key_error() -> None:

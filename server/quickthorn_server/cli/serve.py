@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from quickthorn_server.edge.port import ListenError
 from quickthorn_server.main import Serving
 from quickthorn_server.main import serve as run
 from quickthorn_server.providers.local_model import LocalModelMissing, PullFailed
-from quickthorn_server.telemetry.log import FORMAT, lighten
+from quickthorn_server.telemetry.log import log_to_stderr
 
 
 @click.command()
@@ -46,8 +45,7 @@ def serve(file: Path | None, listen: str | None, records: str | None, log_level:
     quickthorn serve
     quickthorn serve --config quickthorn.yaml
     """  # noqa: D301 - click reads \b as: do not wrap
-    lighten()
-    logging.basicConfig(level=log_level.upper(), format=FORMAT, stream=sys.stderr)
+    log_to_stderr(log_level.upper())
     catalogue, source = catalogue_of(file)
     if listen:
         catalogue = replace(catalogue, server=replace(catalogue.server, listen=listen))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from quickthorn_server.core.failures import Failure
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.core.value import value
+from quickthorn_server.core.word import Word
 
 
-class Cause(Enum):
+class Cause(Word):
     """Why a lane was started."""
 
     FIRST = "first"
@@ -18,7 +17,7 @@ class Cause(Enum):
     RETRY = "retry"
 
 
-class Outcome(Enum):
+class Outcome(Word):
     """How a lane ended."""
 
     WON = "won"

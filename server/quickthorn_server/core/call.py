@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from enum import Enum
 
 from quickthorn_server.core.value import value
+from quickthorn_server.core.word import Word
 
 
-class Rpc(Enum):
+class Rpc(Word):
     """What was called."""
 
     COMPLETE = "complete"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from enum import Enum
 from typing import Any
 
 from quickthorn_server.core.features import ALL_FEATURES, Feature
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price
+from quickthorn_server.core.word import Word
 
 CAPABILITIES = frozenset(
     {
@@ -112,14 +112,14 @@ class Backend:
     assumed: tuple[str, ...] = ()
 
 
-class Strategy(Enum):
+class Strategy(Word):
     """How a route orders its candidates."""
 
     PRIORITY = "priority"
     WEIGHTED = "weighted"
 
 
-class Upstream(Enum):
+class Upstream(Word):
     """Whether a unary call streams upstream."""
 
     AUTO = "auto"

@@ -6,15 +6,15 @@ Every delta names its part.  Part indices count from 0 in order of first appeara
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 
 from quickthorn_server.core.content import Part
 from quickthorn_server.core.embedding import Vector
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.core.value import value
+from quickthorn_server.core.word import Word
 
 
-class FinishReason(Enum):
+class FinishReason(Word):
     """Why a model stopped."""
 
     STOP = "stop"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from quickthorn_server.core.value import value
+from quickthorn_server.core.word import Word
 
 
-class Role(Enum):
+class Role(Word):
     """Who speaks.  Tool results are parts of a USER message; there is no tool role."""
 
     USER = "user"
@@ -15,7 +14,7 @@ class Role(Enum):
     SYSTEM = "system"
 
 
-class MediaKind(Enum):
+class MediaKind(Word):
     """How a piece of media is to be looked at."""
 
     IMAGE = "image"

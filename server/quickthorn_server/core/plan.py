@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from enum import Enum
 from typing import NamedTuple
 
 from quickthorn_server.core.attempt import Attempt, Trace
 from quickthorn_server.core.catalogue import Backend, RetryRule, Route
 from quickthorn_server.core.features import Feature, named
 from quickthorn_server.core.value import value
+from quickthorn_server.core.word import Word
 
 
-class Circuit(Enum):
+class Circuit(Word):
     """What a backend's circuit breaker lets through."""
 
     CLOSED = "closed"
@@ -21,7 +21,7 @@ class Circuit(Enum):
     HALF_OPEN = "half_open"
 
 
-class Forced(Enum):
+class Forced(Word):
     """What an operator has decided about a circuit, whatever is reported to it."""
 
     AUTO = "auto"
@@ -67,7 +67,7 @@ class Knowledge:
     keys_refused: frozenset[str] = frozenset()
 
 
-class Drop(Enum):
+class Drop(Word):
     """Why a candidate is out."""
 
     PINNED_ELSEWHERE = "pinned_elsewhere"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from enum import Enum
 
 from quickthorn_server.core.content import CacheHint, Message, Part, ProviderBlock
 from quickthorn_server.core.value import value
+from quickthorn_server.core.word import Word
 
 
 @value
@@ -28,7 +28,7 @@ class Tool:
     cache: CacheHint | None = None
 
 
-class ToolMode(Enum):
+class ToolMode(Word):
     """Whether the model may, must or must not call tools."""
 
     AUTO = "auto"
@@ -82,7 +82,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
-class ReasoningEffort(Enum):
+class ReasoningEffort(Word):
     """How hard the model should think, in the provider's own terms."""
 
     NONE = "none"

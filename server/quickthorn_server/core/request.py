@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from enum import Enum
 
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.core.value import value
+from quickthorn_server.core.word import Word
 
 
 @value
@@ -23,7 +23,7 @@ class Requirements:
     min_context_tokens: int | None = None
 
 
-class Objective(Enum):
+class Objective(Word):
     """What to prefer among candidates that would all do."""
 
     COST = "cost"
@@ -42,7 +42,7 @@ class Preferences:
     target_first_token: float | None = None
 
 
-class Priority(Enum):
+class Priority(Word):
     """How urgent a call is; BULK never hedges."""
 
     BULK = "bulk"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Enum
 from typing import NamedTuple
 
 from quickthorn_server.core.value import value
+from quickthorn_server.core.word import Word
 
 _NANO = 1_000_000_000
 _NANO_PER_TOKEN = 1_000  # 1 USD per million tokens is 1,000 nano-USD per token
 
 
-class UsageSource(Enum):
+class UsageSource(Word):
     """Where the numbers come from."""
 
     REPORTED = "reported"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -13,6 +12,7 @@ from typing import Any
 import grpc
 
 from quickthorn_server.core.catalogue import Caller
+from quickthorn_server.core.identifiers import random_hex
 
 REQUEST_ID = "quickthorn-request-id"
 """Metadata key: in from the caller, out with the headers."""
@@ -36,7 +36,7 @@ def chosen_request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     for key, value in metadata:
         if key == REQUEST_ID and isinstance(value, str) and is_request_id(value):
             return value
-    return secrets.token_hex(16)
+    return random_hex(32)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
@@ -23,6 +22,7 @@ from quickthorn_server.core.catalogue import Catalogue
 from quickthorn_server.core.decision import refused
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
+from quickthorn_server.core.identifiers import random_hex
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Knowledge, Plan, PurseLevels
 from quickthorn_server.core.request import Request
@@ -136,7 +136,7 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         self._turns[route] += 1
         caller = current_call().caller
         call = Call(
-            id=f"qt-{secrets.token_hex(12)}",
+            id=f"qt-{random_hex(24)}",
             request_id=asked.request_id,
             arrived=arrived,
             deadline=None if seconds is None else arrived + seconds,

@@ -33,7 +33,7 @@ def explanation(
     whole = explanation_pb2.UPSTREAM_MODE_WHOLE if plan.whole else explanation_pb2.UPSTREAM_MODE_STREAM
     return explanation_pb2.Explanation(
         route=plan.route.name,
-        strategy=plan.route.strategy.value,
+        strategy=plan.route.strategy.word,
         candidates=[_candidate(verdict, places, need, plan) for verdict in verdicts],
         order=[backend.name for backend in plan.order],
         hedge=_hedge(plan),
@@ -55,7 +55,7 @@ def route(given: core.Route, catalogue: core.Catalogue) -> route_pb2.RouteInfo:
     return route_pb2.RouteInfo(
         name=given.name,
         is_default=given.name == catalogue.default_route,
-        strategy=given.strategy.value,
+        strategy=given.strategy.word,
         capabilities=sorted(frozenset[str]().union(*(backend.capabilities for backend in backends))),
         max_context_tokens=max(_windows(backends), default=0),
         hedging=given.hedge is not None,
@@ -77,7 +77,7 @@ def _candidate(verdict: Verdict, places: dict[str, int], need: Needs, plan: Plan
         model_id=backend.model_id,
         kept=verdict.kept,
         position=places.get(backend.name),
-        reason=verdict.drop.value if verdict.drop else "",
+        reason=verdict.drop.word if verdict.drop else "",
         detail=verdict.detail,
         circuit=_CIRCUITS[plan.circuits.get(backend.name, Circuit.CLOSED)],
         estimated_cost_nano_usd=worst_cost(backend, need),

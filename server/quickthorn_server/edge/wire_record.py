@@ -70,7 +70,7 @@ def _record(decision: Decision) -> Json:
         "requestId": call.request_id,
         "caller": call.caller,
         "route": plan.route.name,
-        "strategy": plan.route.strategy.value,
+        "strategy": plan.route.strategy.word,
         "labels": dict(call.labels),
         "rpc": _RPCS[call.rpc],
         "plan": _plan(plan, whole=plan.whole and call.rpc is not Rpc.STREAM),
@@ -128,7 +128,7 @@ def _candidate(verdict: Verdict, places: dict[str, int], circuits: Any) -> Json:
     circuit = _CIRCUITS[circuits.get(name, Circuit.CLOSED)]
     if verdict.drop is None:
         return {"backend": name, "kept": True, "position": places[name], "circuit": circuit}
-    return {"backend": name, "reason": verdict.drop.value, "detail": verdict.detail, "circuit": circuit}
+    return {"backend": name, "reason": verdict.drop.word, "detail": verdict.detail, "circuit": circuit}
 
 
 def _hedge(plan: Plan) -> Json:

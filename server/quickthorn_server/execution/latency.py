@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Iterable
-from enum import Enum
 
 from quickthorn_server.core.catalogue import Route
+from quickthorn_server.core.word import Word
 from quickthorn_server.execution.recent import Recent
 from quickthorn_server.execution.window import Clock
 
@@ -22,7 +22,7 @@ _ENOUGH = 20  # lanes; fewer tell nothing about a p95
 _ENOUGH_FOR_P99 = 100  # lanes
 
 
-class Measure(Enum):
+class Measure(Word):
     """What is timed of a lane, in seconds."""
 
     FIRST_CONTENT = "first_content"

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from quickthorn_server.core.attempt import Attempt
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
+from quickthorn_server.telemetry.lines import Lines
 
-log = logging.getLogger("quickthorn")
+NAME = "quickthorn"
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+log = logging.getLogger(NAME)
 
 
-def lighten() -> None:
-    """Have the standard library's log leave out what FORMAT does not show: threads, processes, lines of source."""
+def log_to_stderr(level: str) -> None:
+    """Have everything of *level* and above logged to standard error, in `Lines`."""
+    # The standard library's log leaves out what FORMAT does not show: threads, processes, lines of source.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - its documented way to say so ("Optimization", Logging HOWTO)
+    logging.basicConfig(level=level, handlers=[Lines(sys.stderr)])
 
 
 class LogObserver:
@@ -26,7 +30,7 @@ class LogObserver:
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Write a warning where a circuit opens, a notice where it closes."""
         level = logging.WARNING if circuit is Circuit.OPEN else logging.INFO
-        log.log(level, "circuit backend=%s state=%s", backend, circuit.value)
+        log.log(level, "circuit backend=%s state=%s", backend, circuit.word)
 
     def key_changed(self, backend: Backend, refused: bool) -> None:
         """Write a warning where a key was refused, a notice where there is another: where it came from, never what."""
@@ -43,12 +47,24 @@ class LogObserver:
             return
         call, route = decision.call, decision.plan.route.name
         lanes = ",".join(map(_lane, decision.trace.attempts)) or "none"
-        facts = (call.id, call.request_id, route, decision.ended, lanes)
-        log.info("call id=%s request_id=%s route=%s ended=%s lanes=%s", *facts)
+        told = f"call id={call.id} request_id={call.request_id} route={route} ended={decision.ended} lanes={lanes}"
+        lines = _only_lines()
+        if lines is None:
+            log.info("%s", told)
+        else:
+            lines.notice(NAME, told)
+
+
+def _only_lines() -> Lines | None:
+    """Return where the log goes if that is `Lines` alone; None = somebody else listens, who wants records."""
+    handlers = logging.root.handlers
+    if len(handlers) == 1 and type(only := handlers[0]) is Lines and not log.handlers:
+        return only
+    return None
 
 
 def _lane(attempt: Attempt) -> str:
     """Return `backend:cause:outcome:first-content-ms`, the failure beside the outcome where there is one."""
-    outcome = attempt.outcome.value + (f"({attempt.failure.value})" if attempt.failure else "")
+    outcome = attempt.outcome.word + (f"({attempt.failure.value})" if attempt.failure else "")
     first = "-" if attempt.first_content is None else f"{attempt.first_content * 1000:.0f}"
-    return f"{attempt.backend}:{attempt.cause.value}:{outcome}:{first}"
+    return f"{attempt.backend}:{attempt.cause.word}:{outcome}:{first}"
