@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickthorn_server.core.catalogue import Timeouts
-from quickthorn_server.execution.deadlines import TICK, Limit, Patience
+from quickthorn_server.execution.alarm import TICK, Alarm
+from quickthorn_server.execution.deadlines import Limit, Patience
 from tests.support.laws import law
 from tests.support.virtual import VirtualTimeLoop, run_virtual
 
@@ -26,7 +27,10 @@ def watched(script: Script, *, timeouts: Timeouts = TIMES, whole: bool = False) 
     async def main() -> list[tuple[float, Limit]]:
         loop = asyncio.get_running_loop()
         ended: list[tuple[float, Limit]] = []
-        patience = Patience(timeouts, whole=whole, expired=lambda limit: ended.append((round(loop.time(), 6), limit)))
+        alarm = Alarm(loop)
+        patience = Patience(
+            timeouts, alarm, 0.0, lambda limit: ended.append((round(loop.time(), 6), limit)), whole=whole
+        )
         for at, act in script(patience):
             loop.call_at(at, act)
         await asyncio.sleep(1000.0)
@@ -123,7 +127,7 @@ def test_a_talkative_stream_costs_few_timers() -> None:
     async def main() -> int:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Counting)
-        patience = Patience(TIMES, whole=False, expired=lambda _: None)
+        patience = Patience(TIMES, Alarm(loop), 0.0, lambda _: None, whole=False)
         for turn in range(100):
             for token in range(1000):
                 patience.heard(turn + token / 1000)
@@ -150,7 +154,7 @@ def test_the_first_gap_that_is_too_long_ends_it(gaps: list[float], first: float,
         loop = asyncio.get_running_loop()
         ended: list[tuple[float, Limit]] = []
         timeouts = Timeouts(first_token=first, idle=idle, total=total)
-        patience = Patience(timeouts, whole=False, expired=lambda limit: ended.append((loop.time(), limit)))
+        patience = Patience(timeouts, Alarm(loop), 0.0, lambda limit: ended.append((loop.time(), limit)), whole=False)
         for gap in gaps:
             await asyncio.sleep(gap)
             if ended:

@@ -9,7 +9,7 @@ from quickthorn_server.core.catalogue import Backend, Catalogue
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit
 from quickthorn_server.edge.health import Health
-from quickthorn_server.execution.deadlines import TICK
+from quickthorn_server.execution.alarm import TICK
 
 
 class Timer(Protocol):

@@ -9,7 +9,7 @@ from typing import Self
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
 from quickthorn_server.edge.call import Call, Context
-from quickthorn_server.execution.deadlines import TICK
+from quickthorn_server.execution.alarm import TICK
 
 
 class WriteWatch:

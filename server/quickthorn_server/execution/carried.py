@@ -25,6 +25,7 @@ from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
 from quickthorn_server.core.sizes import utf8_size
 from quickthorn_server.core.trimmed import trimmed
 from quickthorn_server.execution import ending
+from quickthorn_server.execution.alarm import Alarm
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.lane import Lane, LaneRule
@@ -36,7 +37,7 @@ from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.race import NobodyLeft, OutOfTime, Race
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.refusal import Refused
-from quickthorn_server.execution.schedule import Start
+from quickthorn_server.execution.schedule import Schedule, Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,48 +61,69 @@ class Estate:
 
 
 class Carried:
-    """Use as an async context manager: leaving it stops the race, learns from it and tells the observer.
+    """Use as a context manager: leaving it stops the race, learns from it and tells the observer.
 
     Whatever ends the race inside the block leaves it as a CallError.
     """
 
+    __slots__ = (
+        "_call",
+        "_estate",
+        "_finished",
+        "_loop",
+        "_plan",
+        "_prompt",
+        "_refused",
+        "_rule",
+        "_said",
+        "_tokens",
+        "_whole",
+        "delivered",
+        "race",
+    )
+
     def __init__(self, estate: Estate, plan: Plan, prompt: AnyPrompt, call: Call, *, unary: bool) -> None:
-        whole = unary and plan.whole
         self.delivered = 0
-        self._said = Fold()
+        self._said = Fold() if estate.keeps_content else None
         self._whole: tuple[Part, ...] = ()
         self._finished: Finished | None = None
-        self._keeps_content = estate.keeps_content
+        self._loop = asyncio.get_running_loop()
         self._estate = estate
         self._plan = plan
         self._prompt = prompt
         self._call = call
-        self._rule = LaneRule(plan.shows_reasoning, whole=whole, until_end=unary, input_tokens=plan.input_tokens)
+        self._rule = LaneRule(
+            plan.shows_reasoning, whole=unary and plan.whole, until_end=unary, input_tokens=plan.input_tokens
+        )
         self._tokens = _most_tokens(plan, prompt)
         self._refused: list[Refused] = []
-        self.race = Race(
+        schedule = Schedule(
             plan,
             admit=self._admit,
             purses=estate.purses[plan.route.name],
             healthy=estate.breakers.healthy,
-            launch=self._launch,
-            reaper=estate.reaper,
             random_=estate.random_,
+            deadline=call.deadline,
+        )
+        self.race = Race(
+            plan.hedging,
+            schedule,
+            self._launch,
+            estate.reaper,
             first_by=None if plan.max_first_token is None else call.arrived + plan.max_first_token,
             deadline=call.deadline,
             heartbeat=None if unary else estate.heartbeat,
         )
 
-    async def __aenter__(self) -> Self:
-        await self.race.__aenter__()
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.race.__aexit__(kind, error, trace)
+        self.race.leave()
         learn(self._estate.latency, self.race.lanes, self._plan.input_tokens, whole=self._rule.whole)
-        failure = self._failure(error)
+        failure = None if error is None else self._failure(error)
         self._estate.observer.call_ended(self._decision(error, failure))
         if failure is not None:
             raise failure from None
@@ -109,7 +131,7 @@ class Carried:
     def count(self, chunks: Sequence[Chunk]) -> None:
         """Count the text that is about to be delivered."""
         self.delivered += sum(utf8_size(chunk.text) for chunk in chunks if type(chunk) is TextDelta)
-        if self._keeps_content:
+        if self._said is not None:
             self._said.add(chunks)
 
     def deliver(self, parts: tuple[Part, ...]) -> None:
@@ -120,7 +142,7 @@ class Carried:
     def sent(self) -> None:
         """Say that an event has left."""
         if self.race.pulse is not None:
-            self.race.pulse.sent()
+            self.race.pulse.sent(self._loop.time())
 
     def finished(self, winner: Lane) -> Finished:
         """Return the clean end of the call, once *winner* has ended."""
@@ -139,20 +161,17 @@ class Carried:
             self._refused.append(refusal)
             return None
 
-    def _launch(self, start: Start, wake: Callable[[], None]) -> Lane:
-        connect = start.backend.timeouts.connect
+    def _launch(self, start: Start, alarm: Alarm, wake: Callable[[], None]) -> Lane:
+        name, connect = start.backend.name, start.backend.timeouts.connect
         if self._call.deadline is not None:
-            connect = min(connect, max(0.001, self._call.deadline - asyncio.get_running_loop().time()))
-        out = self._plan.left_out.get(start.backend.name)
+            connect = min(connect, max(0.001, self._call.deadline - self._loop.time()))
+        out = self._plan.left_out.get(name)
         prompt = trimmed(self._prompt, out) if out else self._prompt
         ask = Ask(prompt, self._call.request_id, connect, self._rule.whole)
-        bursts = self._estate.providers[start.backend.name].stream(ask)
-        leave = self._estate.limiters.take(start.backend.name, self._tokens)
-        return Lane(
-            start.backend, start.cause, bursts=bursts, permit=start.permit, leave=leave, rule=self._rule, wake=wake
-        )
+        leave = self._estate.limiters.take(name, self._tokens)
+        return Lane(start, self._estate.providers[name], ask, leave=leave, rule=self._rule, alarm=alarm, wake=wake)
 
-    def _failure(self, error: BaseException | None) -> CallError | None:
+    def _failure(self, error: BaseException) -> CallError | None:
         """Return the call's failure, or None when it was answered or cancelled, or met a bug of ours."""
         match error:
             case NobodyLeft():
@@ -165,9 +184,12 @@ class Carried:
                 return None
 
     def _trace(self) -> Trace:
-        served = (place for place, lane in enumerate(self.race.lanes) if lane.outcome is Outcome.WON)
-        attempts = tuple(lane.attempt(self._call.arrived) for lane in self.race.lanes)
-        return self._plan.trace(attempts, next(served, None), self.race.no_hedge)
+        arrived, served, attempts = self._call.arrived, None, []
+        for place, lane in enumerate(self.race.lanes):
+            attempts.append(lane.attempt(arrived))
+            if served is None and lane.outcome is Outcome.WON:
+                served = place
+        return self._plan.trace(tuple(attempts), served, self.race.no_hedge)
 
     def _decision(self, error: BaseException | None, failure: CallError | None) -> Decision:
         """Return what there is to tell of the call; what it says of usage and cost is what the caller was told."""
@@ -179,13 +201,13 @@ class Carried:
             plan=self._plan,
             ended=_how(error, failure),
             trace=trace,
-            duration=asyncio.get_running_loop().time() - self._call.arrived,
+            duration=self._loop.time() - self._call.arrived,
             finish_reason=finished.end.reason if finished else None,
             usage=told.usage if told else None,
             cost_nano_usd=told.cost_nano_usd if told else None,
             delivered=self.delivered,
             purses=self._estate.purses.levels(self._plan.route.name),
-            answer=(self._whole or self._said.parts()) if self._keeps_content else None,
+            answer=None if self._said is None else self._whole or self._said.parts(),
         )
 
 

@@ -26,8 +26,8 @@ class Executor:
 
     async def stream(self, plan: Plan, prompt: AnyPrompt, call: Call) -> AsyncGenerator[Event, None]:
         """Yield `Begun`, `Said`..., `Finished`, and `Quiet` wherever nothing is said for long.  Raises CallError."""
-        async with Carried(self._estate, plan, prompt, call, unary=False) as carried:
-            while (lane := await carried.race.winner_or_quiet()) is None:
+        with Carried(self._estate, plan, prompt, call, unary=False) as carried:
+            while (lane := await carried.race.winner()) is None:
                 yield _QUIET
                 carried.sent()
             yield Begun(lane.backend, lane.opened.model or lane.backend.model, lane.cause)
@@ -45,7 +45,7 @@ class Executor:
 
     async def complete(self, plan: Plan, prompt: AnyPrompt, call: Call) -> Completion:
         """Return the whole answer.  A winner that breaks is replaced from scratch.  Raises CallError."""
-        async with Carried(self._estate, plan, prompt, call, unary=True) as carried:
+        with Carried(self._estate, plan, prompt, call, unary=True) as carried:
             fold, _, done = await _folded(carried, Fold)
             parts = fold.parts()
             carried.deliver(parts)
@@ -60,7 +60,7 @@ class Executor:
 
     async def embed(self, plan: Plan, prompt: AnyPrompt, call: Call) -> Embeddings:
         """Return one vector per input.  A winner that breaks is replaced from scratch.  Raises CallError."""
-        async with Carried(self._estate, plan, prompt, call, unary=True) as carried:
+        with Carried(self._estate, plan, prompt, call, unary=True) as carried:
             fold, backend, done = await _folded(carried, VectorFold)
         length = len(fold.vectors[0].values) if fold.vectors else 0
         space = f"{backend.embedding_space}/{length}"
@@ -81,6 +81,7 @@ async def _folded(carried: Carried, fresh: Callable[[], F]) -> tuple[F, Backend,
     """
     while True:
         lane = await carried.race.winner()
+        assert lane is not None  # noqa: S101 - a unary call has no heartbeat
         fold = fresh()
         try:
             while (chunks := await carried.race.more(lane)) is not None:

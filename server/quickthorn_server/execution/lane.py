@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 
-from quickthorn_server.core.attempt import Attempt, Cause, Outcome
+from quickthorn_server.core.attempt import Attempt, Outcome
 from quickthorn_server.core.bug import sketch
-from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import (
     Burst,
     Chunk,
@@ -23,12 +21,14 @@ from quickthorn_server.core.chunk import (
     WholePart,
 )
 from quickthorn_server.core.failures import BackendError, Failure
+from quickthorn_server.core.provider import Ask, Provider
 from quickthorn_server.core.usage import Usage, cost_nano_usd
 from quickthorn_server.core.value import value
+from quickthorn_server.execution.alarm import Alarm
 from quickthorn_server.execution.consumed import consumed, reached
 from quickthorn_server.execution.deadlines import Limit, Patience
 from quickthorn_server.execution.limits import Leave
-from quickthorn_server.execution.permit import Permit
+from quickthorn_server.execution.schedule import Start
 
 log = logging.getLogger(__name__)
 
@@ -53,47 +53,75 @@ class LaneRule:
 
 
 class Lane:
-    """Reads one stream; what it has read waits in a bounded box until `take`.
+    """Asks one provider and reads what it says; what it has read waits in a bounded box until `take`.
 
-    *wake* is called whenever there is something new to see.  The permit is settled exactly once, however the task ends,
-    and in that step the place is left.
+    *wake* is called whenever there is something new to see, *alarm* watches the attempt's limits.  The permit is
+    settled exactly once, however the task ends, and in that step the place is left.
     """
+
+    __slots__ = (
+        "_box",
+        "_leave",
+        "_loop",
+        "_patience",
+        "_permit",
+        "_room",
+        "_rule",
+        "_settled",
+        "_size",
+        "_taken",
+        "_told",
+        "_wake",
+        "backend",
+        "cause",
+        "end",
+        "ended_at",
+        "error",
+        "noted",
+        "opened",
+        "outcome",
+        "spoke_at",
+        "started_at",
+        "task",
+        "usage",
+        "waited",
+    )
 
     def __init__(
         self,
-        backend: Backend,
-        cause: Cause,
+        start: Start,
+        provider: Provider,
+        ask: Ask,
         *,
-        bursts: AsyncGenerator[Burst, None],
-        permit: Permit,
         leave: Leave,
         rule: LaneRule,
+        alarm: Alarm,
         wake: Callable[[], None],
     ) -> None:
-        self.backend = backend
-        self.cause = cause
+        self.backend = start.backend
+        self.cause = start.cause
         self.opened = _NO_HEAD
         self.end: End | None = None
         self.usage: Usage | None = None
         self.error: BackendError | None = None
+        self.noted = False  # its error, by the race
         self.outcome: Outcome | None = None
         self.spoke_at: float | None = None
         self.ended_at: float | None = None
         self.waited = False  # for its reader: the times that follow are not the backend's
         self._rule = rule
-        self._permit = permit
+        self._permit = start.permit
         self._leave = leave
         self._settled = False
         self._wake = wake
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._box: list[Chunk] = []
         self._size = 0
         self._taken = self._told = 0  # characters that were taken; that had come when usage was last told
         self._room: asyncio.Future[None] | None = None
-        self.started_at = self._loop.time()
-        self._patience = Patience(backend.timeouts, whole=rule.whole, expired=self._expire)
-        self.task = asyncio.create_task(self._run(bursts), name=f"lane:{backend.name}")
-        self.task.add_done_callback(self._closed)
+        self.started_at = loop.time()
+        self._patience = Patience(start.backend.timeouts, alarm, self.started_at, self._expire, whole=rule.whole)
+        self.task = loop.create_task(self._run(provider, ask), name=start.backend.name)
 
     @property
     def running(self) -> bool:
@@ -120,7 +148,7 @@ class Lane:
         self.outcome = outcome
         if self.end is None:
             self.ended_at = self._loop.time()
-            self._settle(lambda: self._permit.abandoned(self._patience.silence))
+            self._abandon()
             self._cut()
 
     def attempt(self, arrived: float) -> Attempt:
@@ -156,20 +184,32 @@ class Lane:
             return None
         return consumed(self.usage, self._rule.input_tokens, said - self._told)
 
-    async def _run(self, bursts: AsyncGenerator[Burst, None]) -> None:
+    async def _run(self, provider: Provider, ask: Ask) -> None:
         try:
-            async with aclosing(bursts):
-                async for burst in bursts:
-                    self._read(burst)
-                    if self._size > _AHEAD and self.spoke_at is not None and self.end is None:
-                        await self._make_room()
+            if ask.whole and (whole := getattr(provider, "whole", None)) is not None:
+                self._read(await whole(ask))
+            else:
+                await self._follow(provider.stream(ask))
             if self.end is None:
                 raise BackendError(Failure.PROTOCOL, "the stream ended early")  # noqa: TRY301 - one place fails a lane
         except BackendError as error:
             self._fail(error)
+        except asyncio.CancelledError:
+            self._patience.stop()
+            self._abandon()  # nobody else has if the loop itself is on its way down
+            raise
         except Exception as bug:  # noqa: BLE001 - whatever it is, the lane must end, and its text may quote the prompt
             log.error("bug backend=%s at=%s", self.backend.name, sketch(bug))  # noqa: TRY400 - the same
             self._fail(BackendError(Failure.INTERNAL, "internal error"))
+
+    async def _follow(self, bursts: AsyncGenerator[Burst, None]) -> None:
+        try:
+            async for burst in bursts:
+                self._read(burst)
+                if self._size > _AHEAD and self.spoke_at is not None and self.end is None:
+                    await self._make_room()
+        finally:
+            await bursts.aclose()
 
     def _read(self, burst: Burst) -> None:
         if self.end is not None:
@@ -218,14 +258,17 @@ class Lane:
         if self.spoke_at is None:
             self._commit(now)
         self._patience.stop()
-        self._settle(lambda: self._permit.succeeded(self.first_content))
+        if self._leaves():
+            self._permit.succeeded(self.first_content)
 
     def _fail(self, error: BackendError) -> None:
         if not self.running:
             return  # the answer was whole already, the lane has failed before, or nobody waits for it any more
         self.error = error
         self.ended_at = self._loop.time()
-        self._settle(lambda: self._permit.failed(error))
+        self._patience.stop()
+        if self._leaves():
+            self._permit.failed(error)
         self._wake()
 
     def _expire(self, limit: Limit) -> None:
@@ -238,11 +281,17 @@ class Lane:
         self._patience.stop()
         self.task.cancel()
 
-    def _settle(self, report: Callable[[], None]) -> None:
-        if not self._settled:
-            self._settled = True
-            self._leave(self.usage)
-            report()
+    def _abandon(self) -> None:
+        if self._leaves():
+            self._permit.abandoned(self._patience.silence(self._loop.time()))
+
+    def _leaves(self) -> bool:
+        """Leave the place; returns whether it was held until now, so that the permit is still to be settled."""
+        if self._settled:
+            return False
+        self._settled = True
+        self._leave(self.usage)
+        return True
 
     async def _make_room(self) -> None:
         self.waited = True
@@ -253,14 +302,6 @@ class Lane:
         finally:
             self._room = None
             self._patience.heard(self._loop.time())
-
-    def _closed(self, task: asyncio.Task[None]) -> None:
-        """Settle what nobody has: a lane whose task was cancelled by the loop itself, on its way down."""
-        self._patience.stop()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error  # only a bug in this file gets here; the loop's exception hook reports it
-        self._settle(lambda: self._permit.abandoned(self._patience.silence))
-        self._wake()
 
 
 def _is_empty(chunk: Chunk) -> bool:

@@ -17,20 +17,16 @@ Losers are never waited for here: leaving the race hands what still closes to th
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from quickthorn_server.core.attempt import Outcome
 from quickthorn_server.core.chunk import Chunk
-from quickthorn_server.core.plan import Plan
-from quickthorn_server.execution.deadlines import TICK
+from quickthorn_server.core.plan import Hedging
+from quickthorn_server.execution.alarm import TICK, Alarm
 from quickthorn_server.execution.lane import Lane
 from quickthorn_server.execution.pulse import Pulse
-from quickthorn_server.execution.purses import RoutePurses
 from quickthorn_server.execution.reaper import Reaper
-from quickthorn_server.execution.schedule import Admit, Schedule, Start
+from quickthorn_server.execution.schedule import Schedule, Start
 
 
 class NobodyLeft(Exception):  # noqa: N818 - a state of the race, not a fault in it
@@ -45,69 +41,77 @@ class OutOfTime(Exception):  # noqa: N818 - the same
         self.first_token = first_token
 
 
-Launch = Callable[[Start, Callable[[], None]], Lane]
-"""Open a lane for a start; the second argument is what the lane calls when there is news."""
+Launch = Callable[[Start, Alarm, Callable[[], None]], Lane]
+"""Open a lane for a start; the alarm watches it, and the last argument is what it calls when there is news."""
 
 
 class Race:
-    """One call's lanes.  Use as an async context manager: leaving it stops every lane."""
+    """One call's lanes.  Whoever makes a race must `leave` it, which stops every lane.
+
+    *first_by* and *deadline*: instants by which there must be content, and an end; None = no limit.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_deadline",
+        "_first_by",
+        "_hedge_at",
+        "_hedging",
+        "_launch",
+        "_loop",
+        "_reaper",
+        "_schedule",
+        "_until",
+        "_waiter",
+        "lanes",
+        "pulse",
+    )
 
     def __init__(
         self,
-        plan: Plan,
-        *,
-        admit: Admit,
-        purses: RoutePurses,
-        healthy: Callable[[str], bool],
+        hedging: Hedging | None,
+        schedule: Schedule,
         launch: Launch,
         reaper: Reaper,
-        random_: random.Random,
+        *,
         first_by: float | None,
         deadline: float | None,
         heartbeat: float | None = None,
     ) -> None:
         self.lanes: list[Lane] = []
-        self._loop = asyncio.get_running_loop()
-        self._schedule = Schedule(plan, admit=admit, purses=purses, healthy=healthy, random_=random_, deadline=deadline)
-        self._hedging = plan.hedging
+        self._loop = loop = asyncio.get_running_loop()
+        self._schedule = schedule
+        self._hedging = hedging
         self._launch = launch
         self._reaper = reaper
         self._first_by = first_by
         self._deadline = deadline
-        self._seen_failing: set[Lane] = set()
         self._hedge_at: float | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._alarm = None if deadline is None else self._loop.call_at(deadline, self._wake)
-        self.pulse = None if heartbeat is None else Pulse(heartbeat, self._wake)
+        self._until: float | None = None  # when to look again though nothing has happened
+        self._alarm = alarm = Alarm(loop)
+        alarm.watch(self._look)
+        self.pulse = None if heartbeat is None else Pulse(heartbeat, alarm, loop.time(), self._wake)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        if self.pulse is not None:
-            self.pulse.stop()
+    def leave(self) -> None:
+        """Stop every lane; what still closes is the reaper's."""
+        self._alarm.stop()
+        closing = []
         for lane in self.lanes:
             if lane.end is None:  # a lane that said its last is left to close by itself, so its connection is reused
                 lane.stop(Outcome.ABANDONED)
-        self._reaper.take([lane.task for lane in self.lanes if not lane.task.done()])
+            if not lane.task.done():
+                closing.append(lane.task)
+        if closing:
+            self._reaper.take(closing)
 
     @property
     def no_hedge(self) -> str:
         """Why silence was not answered with another lane, "" = it was, or there was none."""
         return self._schedule.no_hedge
 
-    async def winner(self) -> Lane:
-        """Race on until a lane has spoken; raises NobodyLeft, OutOfTime."""
-        while (lane := await self.winner_or_quiet()) is None:
-            pass
-        return lane
-
-    async def winner_or_quiet(self) -> Lane | None:
-        """Do as `winner`, but return None when a heartbeat is due first."""
+    async def winner(self) -> Lane | None:
+        """Race on until a lane has spoken; None = a heartbeat is due first.  Raises NobodyLeft, OutOfTime."""
         while True:
             now = self._loop.time()
             lane = self._step(now)
@@ -136,15 +140,18 @@ class Race:
                 raise winner.error
             if self.pulse is not None and self.pulse.due:
                 return []
-            await self._pause(None)
+            await self._pause(self._deadline)
 
     def _step(self, now: float) -> Lane | None:
         """Crown who spoke first, else start whoever is due."""
-        spoken = [lane for lane in self.lanes if lane.spoke_at is not None and lane.outcome is None and not lane.error]
-        if spoken:
-            return self._crown(min(spoken, key=lambda lane: lane.spoke_at or 0.0))
-        self._hear_failures(now)
-        self._replace(now)
+        if not self.lanes:
+            self._start(self._schedule.first(), now)
+        elif (spoken := self._first_to_speak()) is not None:
+            return self._crown(spoken)
+        else:
+            self._hear_failures(now)
+        while (start := self._schedule.replacement(now)) is not None:
+            self._start(start, now)
         self._hedge(now)
         for lane in self.lanes:
             if lane.running:
@@ -152,6 +159,15 @@ class Race:
         if self._schedule.due() is None:
             raise NobodyLeft
         return None
+
+    def _first_to_speak(self) -> Lane | None:
+        first: Lane | None = None
+        for lane in self.lanes:
+            if lane.spoke_at is None or lane.outcome is not None or lane.error is not None:
+                continue
+            if first is None or first.spoke_at is None or lane.spoke_at < first.spoke_at:
+                first = lane
+        return first
 
     def _crown(self, winner: Lane) -> Lane:
         winner.outcome = Outcome.WON
@@ -163,15 +179,9 @@ class Race:
 
     def _hear_failures(self, now: float) -> None:
         for lane in self.lanes:
-            if lane.error is not None and lane not in self._seen_failing:
-                self._seen_failing.add(lane)
+            if lane.error is not None and not lane.noted:
+                lane.noted = True
                 self._schedule.failed(lane.backend, lane.error, now)
-
-    def _replace(self, now: float) -> None:
-        if not self.lanes:
-            self._start(self._schedule.first(), now)
-        while (start := self._schedule.replacement(now)) is not None:
-            self._start(start, now)
 
     def _hedge(self, now: float) -> None:
         hedging = self._hedging
@@ -182,12 +192,15 @@ class Race:
 
     def _start(self, start: Start | None, now: float) -> None:
         if start is not None:
-            self.lanes.append(self._launch(start, self._wake))
+            self.lanes.append(self._launch(start, self._alarm, self._wake))
             self._hedge_at = None if self._hedging is None else now + self._hedging.delay
 
     def _next_instant(self) -> float | None:
-        instants = (self._hedge_at, self._schedule.due(), self._first_by)
-        return min((at for at in instants if at is not None), default=None)
+        first: float | None = None
+        for at in (self._deadline, self._hedge_at, self._first_by, self._schedule.due()):
+            if at is not None and (first is None or at < first):
+                first = at
+        return first
 
     def _check_time(self, now: float) -> None:
         if self._deadline is not None and now + TICK >= self._deadline:
@@ -197,13 +210,19 @@ class Race:
 
     async def _pause(self, until: float | None) -> None:
         self._waiter = self._loop.create_future()
-        timer = None if until is None else self._loop.call_at(until, self._wake)
+        self._until = until
+        if until is not None:
+            self._alarm.by(until)
         try:
             await self._waiter
         finally:
-            self._waiter = None
-            if timer is not None:
-                timer.cancel()
+            self._waiter = self._until = None
+
+    def _look(self, now: float) -> float | None:
+        if self._until is None or self._until > now + TICK:
+            return self._until
+        self._wake()
+        return None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from math import isnan
 
-from quickthorn_server.execution.deadlines import TICK
+from quickthorn_server.execution.alarm import TICK
 
 log = logging.getLogger(__name__)
 

@@ -35,6 +35,6 @@ class Reaper:
 
     def _late(self, task: asyncio.Task[None]) -> None:
         self.stragglers += 1
-        log.warning("%s has not closed within %s s", task.get_name(), _PATIENCE)
+        log.warning("lane:%s has not closed within %s s", task.get_name(), _PATIENCE)
         if not task.cancelling():  # one being cancelled is left alone: a second cancel would interrupt its clean-up
             task.cancel()

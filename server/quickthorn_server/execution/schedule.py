@@ -11,7 +11,7 @@ from quickthorn_server.core.catalogue import Backend, RetryRule
 from quickthorn_server.core.failures import MEANING, BackendError, Failure
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.value import value
-from quickthorn_server.execution.deadlines import TICK
+from quickthorn_server.execution.alarm import TICK
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.purses import Purse, RoutePurses
 
@@ -42,6 +42,26 @@ class Schedule:
     A start that is handed out holds a permit: whoever takes it must launch the lane.
     """
 
+    __slots__ = (
+        "_admit",
+        "_again",
+        "_asked",
+        "_deadline",
+        "_ended",
+        "_failover",
+        "_failures",
+        "_healthy",
+        "_lanes",
+        "_lost",
+        "_order",
+        "_owed",
+        "_purses",
+        "_random",
+        "_rule",
+        "_started",
+        "no_hedge",
+    )
+
     def __init__(
         self,
         plan: Plan,
@@ -52,8 +72,10 @@ class Schedule:
         random_: random.Random,
         deadline: float | None,
     ) -> None:
-        lanes = plan.hedging.max_parallel if plan.hedging else 1
-        self._fresh = deque(plan.order if plan.failover else plan.order[:lanes])
+        self._order = plan.order
+        self._asked = 0  # of them
+        self._lanes = len(plan.order) if plan.failover else plan.hedging.max_parallel if plan.hedging else 1
+        self._lost: deque[Backend] | None = None
         self._failover = plan.failover
         self._rule = plan.retry
         self._admit = admit
@@ -84,14 +106,17 @@ class Schedule:
 
     def lost(self, backend: Backend) -> None:
         """Take in that a lane was stopped for a winner: it has not failed, so should that one break, it is next."""
-        self._fresh.append(backend)
+        if self._lost is None:
+            self._lost = deque()
+        self._lost.append(backend)
 
     def first(self) -> Start | None:
         """Take who is asked first.  A call that may not fail over asks the first candidate or nobody."""
         self._purses.feed()
         if self._failover:
             return self._fresh_one(Cause.FIRST)
-        return self._leave(self._fresh.popleft(), Cause.FIRST) if self._fresh else None
+        backend = self._next()
+        return None if backend is None else self._leave(backend, Cause.FIRST)
 
     def hedge(self) -> Start | None:
         """Take who is asked because of silence; an empty purse pays for nobody, and says so."""
@@ -117,11 +142,18 @@ class Schedule:
 
     def _fresh_one(self, cause: Cause) -> Start | None:
         """Take the next candidate that was not asked yet, or lost, and whose circuit admits it."""
-        while self._fresh:
-            start = self._leave(self._fresh.popleft(), cause)
+        while (backend := self._next()) is not None:
+            start = self._leave(backend, cause)
             if start is not None:
                 return start
         return None
+
+    def _next(self) -> Backend | None:
+        """Take the next candidate of the plan, or behind the last one who lost."""
+        if self._asked < self._lanes and self._asked < len(self._order):
+            self._asked += 1
+            return self._order[self._asked - 1]
+        return self._lost.popleft() if self._lost else None
 
     def _leave(self, backend: Backend, cause: Cause) -> Start | None:
         purse = self._purse_of(backend, cause)
@@ -141,15 +173,13 @@ class Schedule:
         A failover is free while its destination is healthy: one bad provider of three costs failovers and no failed
         call, while in a total outage nobody is, and the purse ends what would be a storm.
         """
-        match cause:
-            case Cause.SILENCE:
-                return self._purses.hedges
-            case Cause.RETRY:
-                return self._purses.retries
-            case Cause.FAILOVER:
-                return None if self._healthy(backend.name) else self._purses.retries
-            case _:
-                return None
+        if cause is Cause.FIRST:
+            return None
+        if cause is Cause.SILENCE:
+            return self._purses.hedges
+        if cause is Cause.FAILOVER and self._healthy(backend.name):
+            return None
+        return self._purses.retries
 
     def _put_back(self, backend: Backend, error: BackendError, now: float) -> None:
         failures = self._failures[backend.name] = self._failures.get(backend.name, 0) + 1
