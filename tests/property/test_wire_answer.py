@@ -254,7 +254,7 @@ def test_a_failure_before_any_lane_has_no_usage() -> None:
 def test_what_is_written_is_read_back(message: Message) -> None:
     """Parts of every kind survive the way to a client and back: an answer can be appended to the conversation."""
     violations = Violations()
-    written = map(wire_content.part_to_pb, message.parts)
+    written = [pb.Part(**wire_content.part_fields(part)) for part in message.parts]
     assert wire_content.parts(written, "parts", violations) == message.parts
     violations.settle()
 

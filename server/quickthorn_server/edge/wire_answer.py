@@ -19,7 +19,7 @@ from quickthorn_server.core.chunk import (
 from quickthorn_server.core.completion import Completion
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.usage import Usage, UsageSource
-from quickthorn_server.edge.wire_content import duration, part_to_pb
+from quickthorn_server.edge.wire_content import Fields, part_fields, span
 from quickthorn_server.execution.events import Begun, Finished
 
 _FINISH = {
@@ -55,27 +55,26 @@ def completion(answer: Completion, call: Call) -> completion_pb2.Completion:
     return completion_pb2.Completion(
         id=call.id,
         request_id=call.request_id,
-        message=content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, parts=map(part_to_pb, answer.parts)),
+        message={"role": content_pb2.ROLE_ASSISTANT, "parts": [part_fields(part) for part in answer.parts]},
         finish_reason=_FINISH[answer.finish_reason],
         stop_sequence=answer.stop_sequence,
-        usage=usage(answer.usage),
+        usage=usage_fields(answer.usage),
         cost_nano_usd=answer.cost_nano_usd,
-        trace=trace(answer.trace),
+        trace=trace_fields(answer.trace),
     )
 
 
 def started(begun: Begun, call: Call) -> events_pb2.CompletionEvent:
     """Write a stream's first event."""
-    return events_pb2.CompletionEvent(
-        started=events_pb2.Started(
-            id=call.id,
-            request_id=call.request_id,
-            backend=begun.backend.name,
-            provider=begun.backend.provider,
-            model=begun.model,
-            cause=_CAUSES[begun.cause],
-        )
-    )
+    said = {
+        "id": call.id,
+        "request_id": call.request_id,
+        "backend": begun.backend.name,
+        "provider": begun.backend.provider,
+        "model": begun.model,
+        "cause": _CAUSES[begun.cause],
+    }
+    return events_pb2.CompletionEvent(started=said)
 
 
 def events(chunks: Sequence[Chunk]) -> Iterator[events_pb2.CompletionEvent]:
@@ -90,27 +89,26 @@ def events(chunks: Sequence[Chunk]) -> Iterator[events_pb2.CompletionEvent]:
                 text += more.text
                 place += 1
             # Even an empty one: it may be the first mention of its part, and Complete would return that part.
-            yield events_pb2.CompletionEvent(text=events_pb2.TextDelta(part=chunk.part, text=text))
+            yield events_pb2.CompletionEvent(text={"part": chunk.part, "text": text})
         else:
             yield _event(chunk)
 
 
 def heartbeat() -> events_pb2.CompletionEvent:
     """Write that the call goes on."""
-    return events_pb2.CompletionEvent(heartbeat=events_pb2.Heartbeat())
+    return events_pb2.CompletionEvent(heartbeat={})
 
 
 def finished(end: Finished) -> events_pb2.CompletionEvent:
     """Write a stream's last event."""
-    return events_pb2.CompletionEvent(
-        finished=events_pb2.Finished(
-            finish_reason=_FINISH[end.end.reason],
-            stop_sequence=end.end.stop_sequence,
-            usage=usage(end.usage),
-            cost_nano_usd=end.cost_nano_usd,
-            trace=trace(end.trace),
-        )
-    )
+    said = {
+        "finish_reason": _FINISH[end.end.reason],
+        "stop_sequence": end.end.stop_sequence,
+        "usage": usage_fields(end.usage),
+        "cost_nano_usd": end.cost_nano_usd,
+        "trace": trace_fields(end.trace),
+    }
+    return events_pb2.CompletionEvent(finished=said)
 
 
 def failure(error: CallError, request_id: str) -> failure_pb2.RouteFailure:
@@ -119,73 +117,83 @@ def failure(error: CallError, request_id: str) -> failure_pb2.RouteFailure:
     Usage and cost are those of the last lane that reported any, so that a broken stream's tokens are not forgotten,
     nor those of one that ran into the deadline.
     """
-    written = failure_pb2.RouteFailure(request_id=request_id, delivered=error.delivered)
-    if error.trace is None:
-        return written
-    written.attempts.extend(map(_attempt, error.trace.attempts))
-    if (spent := error.trace.spent) is not None:
-        written.usage.CopyFrom(usage(spent.usage))
-        if spent.cost_nano_usd is not None:
-            written.cost_nano_usd = spent.cost_nano_usd
-    return written
+    written: Fields = {"request_id": request_id, "delivered": error.delivered}
+    if error.trace is not None:
+        written["attempts"] = [_attempt_fields(attempt) for attempt in error.trace.attempts]
+        if (spent := error.trace.spent) is not None:
+            written["usage"] = usage_fields(spent.usage)
+            written["cost_nano_usd"] = spent.cost_nano_usd
+    return failure_pb2.RouteFailure(**written)
 
 
 def usage(given: Usage | None) -> usage_pb2.Usage:
     """Write usage; None = unknown, and said so."""
-    if given is None:
-        return usage_pb2.Usage(source=usage_pb2.USAGE_SOURCE_UNKNOWN)
-    return usage_pb2.Usage(
-        input_tokens=given.input_tokens,
-        output_tokens=given.output_tokens,
-        cache_read_tokens=given.cache_read_tokens,
-        cache_write_tokens=given.cache_write_tokens,
-        cache_write_long_tokens=given.cache_write_long_tokens,
-        reasoning_tokens=given.reasoning_tokens,
-        units=given.units,
-        source=_SOURCES[given.source],
-    )
+    return usage_pb2.Usage(**usage_fields(given))
 
 
 def trace(given: Trace) -> trace_pb2.RouteTrace:
     """Write who served and why."""
-    return trace_pb2.RouteTrace(
-        attempts=map(_attempt, given.attempts),
-        served_by=given.served_by,
-        no_hedge=given.no_hedge,
-        degraded=given.degraded,
-        hedge_delay=None if given.hedge_delay is None else duration(given.hedge_delay),
-        config_version=given.config_version,
-    )
+    return trace_pb2.RouteTrace(**trace_fields(given))
+
+
+def usage_fields(given: Usage | None) -> Fields:
+    """Write usage as fields."""
+    if given is None:
+        return {"source": usage_pb2.USAGE_SOURCE_UNKNOWN}
+    written: Fields = {
+        "input_tokens": given.input_tokens,
+        "output_tokens": given.output_tokens,
+        "cache_read_tokens": given.cache_read_tokens,
+        "cache_write_tokens": given.cache_write_tokens,
+        "cache_write_long_tokens": given.cache_write_long_tokens,
+        "reasoning_tokens": given.reasoning_tokens,
+        "source": _SOURCES[given.source],
+    }
+    if given.units:
+        written["units"] = given.units
+    return written
+
+
+def trace_fields(given: Trace) -> Fields:
+    """Write a trace as fields."""
+    return {
+        "attempts": [_attempt_fields(attempt) for attempt in given.attempts],
+        "served_by": given.served_by,
+        "no_hedge": given.no_hedge,
+        "degraded": given.degraded,
+        "hedge_delay": None if given.hedge_delay is None else span(given.hedge_delay),
+        "config_version": given.config_version,
+    }
 
 
 def _event(chunk: Chunk) -> events_pb2.CompletionEvent:
     match chunk:
         case ReasoningDelta(part, text):
-            return events_pb2.CompletionEvent(reasoning=events_pb2.ReasoningDelta(part=part, text=text))
+            return events_pb2.CompletionEvent(reasoning={"part": part, "text": text})
         case ToolCallDelta(part, call_id, name, arguments):
-            delta = events_pb2.ToolCallDelta(part=part, id=call_id, name=name, arguments_json=arguments)
-            return events_pb2.CompletionEvent(tool_call=delta)
+            said = {"part": part, "id": call_id, "name": name, "arguments_json": arguments}
+            return events_pb2.CompletionEvent(tool_call=said)
         case WholePart(part, value):
-            return events_pb2.CompletionEvent(part=events_pb2.PartEvent(part=part, value=part_to_pb(value)))
+            return events_pb2.CompletionEvent(part={"part": part, "value": part_fields(value)})
         case UsageReport(given):
-            return events_pb2.CompletionEvent(usage=usage(given))
+            return events_pb2.CompletionEvent(usage=usage_fields(given))
         case _:
             raise TypeError(f"no event for {type(chunk).__name__}")
 
 
-def _attempt(given: Attempt) -> trace_pb2.Attempt:
-    return trace_pb2.Attempt(
-        backend=given.backend,
-        provider=given.provider,
-        model=given.model,
-        cause=_CAUSES[given.cause],
-        outcome=_OUTCOMES[given.outcome],
-        started=duration(given.started),
-        first_content=None if given.first_content is None else duration(given.first_content),
-        ended=None if given.ended is None else duration(given.ended),
-        failure=given.failure.value if given.failure else "",
-        http_status=given.http_status,
-        provider_request_id=given.provider_request_id,
-        usage=None if given.usage is None else usage(given.usage),
-        cost_nano_usd=given.cost_nano_usd,
-    )
+def _attempt_fields(given: Attempt) -> Fields:
+    return {
+        "backend": given.backend,
+        "provider": given.provider,
+        "model": given.model,
+        "cause": _CAUSES[given.cause],
+        "outcome": _OUTCOMES[given.outcome],
+        "started": span(given.started),
+        "first_content": None if given.first_content is None else span(given.first_content),
+        "ended": None if given.ended is None else span(given.ended),
+        "failure": given.failure.value if given.failure else "",
+        "http_status": given.http_status,
+        "provider_request_id": given.provider_request_id,
+        "usage": None if given.usage is None else usage_fields(given.usage),
+        "cost_nano_usd": given.cost_nano_usd,
+    }

@@ -58,9 +58,9 @@ def response(answer: Embeddings, call: Call) -> embedding_pb2.EmbedResponse:
             embedding_pb2.Embedding(values=vector.values, truncated=vector.truncated) for vector in answer.vectors
         ],
         embedding_space=answer.space,
-        usage=wire_answer.usage(answer.usage),
+        usage=wire_answer.usage_fields(answer.usage),
         cost_nano_usd=answer.cost_nano_usd,
-        trace=wire_answer.trace(answer.trace),
+        trace=wire_answer.trace_fields(answer.trace),
     )
 
 

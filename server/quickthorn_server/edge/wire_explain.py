@@ -8,7 +8,7 @@ from quickthorn.v1 import backend_pb2, explanation_pb2, route_pb2
 from quickthorn_server.core import catalogue as core
 from quickthorn_server.core.plan import Circuit, Plan, PurseLevels, Verdict
 from quickthorn_server.core.request import Request
-from quickthorn_server.edge.wire_content import duration
+from quickthorn_server.edge.wire_content import span
 from quickthorn_server.routing.eligibility import worst_cost
 from quickthorn_server.routing.needs import Needs, needs
 from quickthorn_server.routing.notes import notes
@@ -82,10 +82,10 @@ def _candidate(verdict: Verdict, places: dict[str, int], need: Needs, plan: Plan
         circuit=_CIRCUITS[plan.circuits.get(backend.name, Circuit.CLOSED)],
         estimated_cost_nano_usd=worst_cost(backend, need),
         timeouts=explanation_pb2.Timeouts(
-            connect=duration(backend.timeouts.connect),
-            first_token=duration(backend.timeouts.first_token),
-            idle=duration(backend.timeouts.idle),
-            total=duration(backend.timeouts.total),
+            connect=span(backend.timeouts.connect),
+            first_token=span(backend.timeouts.first_token),
+            idle=span(backend.timeouts.idle),
+            total=span(backend.timeouts.total),
         ),
     )
 
@@ -95,4 +95,4 @@ def _hedge(plan: Plan) -> explanation_pb2.HedgeRule:
     target = f"p{round(rule.percentile * 100)}" if rule and rule.percentile is not None else ""
     if hedging is None:
         return explanation_pb2.HedgeRule(no_hedge=plan.no_hedge, target=target)
-    return explanation_pb2.HedgeRule(delay=duration(hedging.delay), max_parallel=hedging.max_parallel, target=target)
+    return explanation_pb2.HedgeRule(delay=span(hedging.delay), max_parallel=hedging.max_parallel, target=target)

@@ -21,7 +21,7 @@ from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit, Plan, PurseLevels, Verdict
 from quickthorn_server.core.usage import Usage, UsageSource
-from quickthorn_server.edge.wire_content import part_to_pb
+from quickthorn_server.edge.wire_content import part_fields
 
 Json = dict[str, Any]
 
@@ -99,7 +99,7 @@ def _put_content(written: Json, decision: Decision) -> None:
     if isinstance(decision.call.asked, Message):
         written["requestJson"] = _json(decision.call.asked)
     if decision.answer:
-        parts = map(part_to_pb, decision.answer)
+        parts = [part_fields(part) for part in decision.answer]
         written["answerJson"] = _json(content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, parts=parts))
 
 

@@ -5,6 +5,8 @@ Only form is judged here: whether anybody can answer is the router's to say.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from quickthorn.v1 import completion_pb2, directives_pb2, options_pb2
@@ -32,6 +34,7 @@ _OBJECTIVES = {
 # Values are frozen, so all requests share those of what they leave out.
 _NO_REQUIREMENTS, _NO_PREFERENCES, _NO_DIRECTIVES = Requirements(), Preferences(), Directives()
 _NO_SAMPLING, _NO_REASONING = Sampling(), ReasoningOptions()
+_NO_WORDS: Mapping[str, str] = MappingProxyType({})
 
 _MOST = 2**31
 _BOUNDS = {
@@ -60,7 +63,7 @@ def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request
         directives=wire_rules.directives(given.directives, violations)
         if given.HasField("directives")
         else _NO_DIRECTIVES,
-        labels=wire_rules.labels(given.labels, violations),
+        labels=wire_rules.labels(given.labels, violations) if given.labels else _NO_WORDS,
         request_id=wire_rules.identifier(given.request_id or request_id, violations),
     )
     violations.settle()
@@ -68,30 +71,37 @@ def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request
 
 
 def _prompt(given: completion_pb2.CompletionRequest, violations: Violations) -> Prompt:
-    tools = wire_tools.tools(given.tools, violations)
+    has = given.HasField
+    tools = wire_tools.tools(given.tools, violations) if given.tools else ()
+    options = given.provider_options_json
     return Prompt(
         messages=wire_content.messages(given.messages, violations),
         system=wire_content.system(given.system, violations),
         tools=tools,
-        tool_choice=wire_tools.tool_choice(given.tool_choice, tools, violations)
-        if given.HasField("tool_choice")
+        tool_choice=wire_tools.tool_choice(given.tool_choice, tools, violations) if has("tool_choice") else None,
+        response_format=wire_tools.response_format(given.response_format, violations)
+        if has("response_format")
         else None,
-        response_format=wire_tools.response_format(given.response_format, violations),
-        sampling=_sampling(given.sampling, violations) if given.HasField("sampling") else _NO_SAMPLING,
-        reasoning=_reasoning(given.reasoning, violations) if given.HasField("reasoning") else _NO_REASONING,
-        provider_options_json=wire_rules.provider_options(given.provider_options_json, violations),
+        sampling=_sampling(given.sampling, violations) if has("sampling") else _NO_SAMPLING,
+        reasoning=_reasoning(given.reasoning, violations) if has("reasoning") else _NO_REASONING,
+        provider_options_json=wire_rules.provider_options(options, violations) if options else _NO_WORDS,
     )
 
 
 def _sampling(given: options_pb2.Sampling, violations: Violations) -> Sampling:
-    said: dict[str, Any] = {descriptor.name: value for descriptor, value in given.ListFields()}
-    for name, (low, high, rule) in _BOUNDS.items():
-        if name in said and not low <= said[name] <= high:
-            violations.add(f"sampling.{name}", rule)
-    stop = tuple(said.pop("stop", ()))
-    for place, sequence in enumerate(stop):
-        violations.check(bool(sequence), f"sampling.stop[{place}]", "must not be empty")
-    return Sampling(stop=stop, **said)
+    said: dict[str, Any] = {}
+    for descriptor, value in given.ListFields():
+        name = descriptor.name
+        if name in _BOUNDS:
+            low, high, rule = _BOUNDS[name]
+            if not low <= value <= high:
+                violations.add(f"sampling.{name}", rule)
+        elif name == "stop":
+            value = tuple(value)  # noqa: PLW2901 - the same as a value of ours
+            for place, sequence in enumerate(value):
+                violations.check(bool(sequence), f"sampling.stop[{place}]", "must not be empty")
+        said[name] = value
+    return Sampling(**said)
 
 
 def _reasoning(given: options_pb2.ReasoningOptions, violations: Violations) -> ReasoningOptions:
