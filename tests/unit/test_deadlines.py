@@ -21,16 +21,29 @@ TIMES = Timeouts(first_token=10.0, idle=4.0, total=100.0)
 Script = Callable[[Patience], list[tuple[float, Callable[[], None]]]]
 
 
+def patient(timeouts: Timeouts, expired: Callable[[Limit], None], *, whole: bool = False) -> Patience:
+    """Return what watches an attempt that begins now, and tells *expired* as a lane would be told."""
+    loop = asyncio.get_running_loop()
+    alarm = Alarm(loop)
+    patience = Patience(timeouts, alarm, loop.time(), whole=whole)
+
+    def look(now: float) -> float | None:
+        if (limit := patience.passed(now)) is not None:
+            patience.stop()
+            expired(limit)
+        return patience.due()
+
+    alarm.watch(look)
+    return patience
+
+
 def watched(script: Script, *, timeouts: Timeouts = TIMES, whole: bool = False) -> list[tuple[float, Limit]]:
     """Return when which limits passed, if things happen as *script* says: instants and what to do at them."""
 
     async def main() -> list[tuple[float, Limit]]:
         loop = asyncio.get_running_loop()
         ended: list[tuple[float, Limit]] = []
-        alarm = Alarm(loop)
-        patience = Patience(
-            timeouts, alarm, 0.0, lambda limit: ended.append((round(loop.time(), 6), limit)), whole=whole
-        )
+        patience = patient(timeouts, lambda limit: ended.append((round(loop.time(), 6), limit)), whole=whole)
         for at, act in script(patience):
             loop.call_at(at, act)
         await asyncio.sleep(1000.0)
@@ -127,7 +140,7 @@ def test_a_talkative_stream_costs_few_timers() -> None:
     async def main() -> int:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Counting)
-        patience = Patience(TIMES, Alarm(loop), 0.0, lambda _: None, whole=False)
+        patience = patient(TIMES, lambda _: None)
         for turn in range(100):
             for token in range(1000):
                 patience.heard(turn + token / 1000)
@@ -154,7 +167,7 @@ def test_the_first_gap_that_is_too_long_ends_it(gaps: list[float], first: float,
         loop = asyncio.get_running_loop()
         ended: list[tuple[float, Limit]] = []
         timeouts = Timeouts(first_token=first, idle=idle, total=total)
-        patience = Patience(timeouts, Alarm(loop), 0.0, lambda limit: ended.append((loop.time(), limit)), whole=False)
+        patience = patient(timeouts, lambda limit: ended.append((loop.time(), limit)))
         for gap in gaps:
             await asyncio.sleep(gap)
             if ended:

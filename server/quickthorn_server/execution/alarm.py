@@ -46,8 +46,9 @@ class Alarm:
             self._timer = self._loop.call_at(at, self._ring)
 
     def stop(self) -> None:
-        """Never ring again."""
+        """Never ring again, and forget who watched."""
         self.at = -inf
+        self._looks = []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -125,6 +125,7 @@ class Carried:
         learn(self._estate.latency, self.race.lanes, self._plan.input_tokens, whole=self._rule.whole)
         failure = None if error is None else self._failure(error)
         self._estate.observer.call_ended(self._decision(error, failure))
+        self.race.forget()
         if failure is not None:
             raise failure from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 
 from quickthorn_server.core.catalogue import Timeouts
@@ -18,7 +17,7 @@ class Limit(Enum):
 
 
 class Patience:
-    """Watches one attempt since *now* and calls *expired* once, when a limit of *timeouts* has passed.
+    """Knows which limit of *timeouts* an attempt that began *now* has passed; has *alarm* ring in time for it.
 
     Before the first token, *first_token* seconds may pass in silence (not where the reply comes *whole*), then *idle*
     seconds between two tokens; *total* bounds everything until `committed` is called.
@@ -26,7 +25,6 @@ class Patience:
 
     __slots__ = (
         "_alarm",
-        "_expired",
         "_heard_at",
         "_idle",
         "_silence",
@@ -37,12 +35,9 @@ class Patience:
         "_whole",
     )
 
-    def __init__(
-        self, timeouts: Timeouts, alarm: Alarm, now: float, expired: Callable[[Limit], None], *, whole: bool
-    ) -> None:
+    def __init__(self, timeouts: Timeouts, alarm: Alarm, now: float, *, whole: bool) -> None:
         self._alarm = alarm
         self._idle = timeouts.idle
-        self._expired = expired
         self._whole = whole
         self._since = now
         self._stopped = False
@@ -50,7 +45,6 @@ class Patience:
         self._total_at: float | None = now + timeouts.total
         self._silent_at = None if whole else now + timeouts.first_token
         self._silence = Limit.FIRST_TOKEN
-        alarm.watch(self._look)
         alarm.by(self._total_at if self._silent_at is None else min(self._silent_at, self._total_at))
 
     @property
@@ -86,18 +80,16 @@ class Patience:
         """Stop watching."""
         self._stopped = True
 
-    def _due(self) -> tuple[float, Limit] | None:
-        total, silent = self._total_at, self._silent_at
-        if silent is not None and (total is None or silent < total):
-            return silent, self._silence
-        return None if total is None else (total, Limit.TOTAL)
-
-    def _look(self, now: float) -> float | None:
-        due = None if self._stopped else self._due()
-        if due is None:
+    def due(self) -> float | None:
+        """Return when the next limit passes, None = none is in force."""
+        if self._stopped:
             return None
-        if due[0] > now + TICK:
-            return due[0]
-        self._stopped = True
-        self._expired(due[1])
-        return None
+        total, silent = self._total_at, self._silent_at
+        return silent if total is None or (silent is not None and silent < total) else total
+
+    def passed(self, now: float) -> Limit | None:
+        """Return the limit that has passed *now*, None = there is time."""
+        due = self.due()
+        if due is None or due > now + TICK:
+            return None
+        return Limit.TOTAL if due == self._total_at else self._silence

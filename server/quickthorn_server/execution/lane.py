@@ -26,7 +26,7 @@ from quickthorn_server.core.usage import Usage, cost_nano_usd
 from quickthorn_server.core.value import value
 from quickthorn_server.execution.alarm import Alarm
 from quickthorn_server.execution.consumed import consumed, reached
-from quickthorn_server.execution.deadlines import Limit, Patience
+from quickthorn_server.execution.deadlines import Patience
 from quickthorn_server.execution.limits import Leave
 from quickthorn_server.execution.schedule import Start
 
@@ -120,7 +120,8 @@ class Lane:
         self._taken = self._told = 0  # characters that were taken; that had come when usage was last told
         self._room: asyncio.Future[None] | None = None
         self.started_at = loop.time()
-        self._patience = Patience(start.backend.timeouts, alarm, self.started_at, self._expire, whole=rule.whole)
+        self._patience = Patience(start.backend.timeouts, alarm, self.started_at, whole=rule.whole)
+        alarm.watch(self._look)
         self.task = loop.create_task(self._run(provider, ask), name=start.backend.name)
 
     @property
@@ -271,10 +272,13 @@ class Lane:
             self._permit.failed(error)
         self._wake()
 
-    def _expire(self, limit: Limit) -> None:
-        """Fail now, not when the stream has closed: a backend that hangs may hang in its close, too."""
-        self._fail(BackendError(Failure.TIMEOUT, f"{limit.value} limit passed"))
-        self._cut()
+    def _look(self, now: float) -> float | None:
+        """Fail where a limit has passed, and not when the stream has closed: who hangs may hang in its close, too."""
+        limit = self._patience.passed(now)
+        if limit is not None:
+            self._fail(BackendError(Failure.TIMEOUT, f"{limit.value} limit passed"))
+            self._cut()
+        return self._patience.due()
 
     def _cut(self) -> None:
         """Cancel the task, once: a second cancel would interrupt the clean-up of the first."""
