@@ -41,3 +41,14 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Release what the provider holds; called once, when no stream is open."""
         ...
+
+
+class Whole(Protocol):
+    """What a provider may offer besides: a reply in one piece, without the price of a stream."""
+
+    async def whole(self, ask: Ask) -> Burst:
+        """Return all of the answer to *ask*, which allows it to come whole; its chunks are those of `stream`.
+
+        Raises BackendError.  Cancelling the task that awaits it closes the upstream connection at once.
+        """
+        ...

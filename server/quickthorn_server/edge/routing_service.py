@@ -18,7 +18,7 @@ from quickthorn.v1 import (
 )
 from quickthorn_server.core.attempt import Trace
 from quickthorn_server.core.call import Call, Rpc
-from quickthorn_server.core.catalogue import Catalogue
+from quickthorn_server.core.catalogue import Caller, Catalogue
 from quickthorn_server.core.decision import refused
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
@@ -26,6 +26,7 @@ from quickthorn_server.core.identifiers import random_hex
 from quickthorn_server.core.observer import Observer
 from quickthorn_server.core.plan import Knowledge, Plan, PurseLevels
 from quickthorn_server.core.request import Request
+from quickthorn_server.edge import call as edge
 from quickthorn_server.edge import wire_answer, wire_embed, wire_explain, wire_request
 from quickthorn_server.edge.call import Context, current_call
 from quickthorn_server.edge.deadline import budget
@@ -66,14 +67,16 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         self._router = Router(catalogue)
         self._observer = observer
         self._keeps_content = catalogue.records is not None and catalogue.records.content
+        self._loop = asyncio.get_running_loop()
         self._turns = dict.fromkeys(catalogue.routes, 0)
 
     async def Complete(  # noqa: N802 - gRPC's name
         self, request: completion_pb2.CompletionRequest, context: Context
     ) -> completion_pb2.Completion:
         """Answer in one message."""
-        asked = self._read(wire_request.request, request)
-        planned, call = self._planned(asked, request, Rpc.COMPLETE, context)
+        rpc = current_call()
+        asked = _read(wire_request.request, request, rpc)
+        planned, call = self._planned(asked, request, Rpc.COMPLETE, rpc, context)
         answer = await self._executor.complete(planned, asked.prompt, call)
         _tell_server(answer.trace, context)
         return wire_answer.completion(answer, call)
@@ -82,8 +85,9 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         self, request: completion_pb2.CompletionRequest, context: Context
     ) -> AsyncGenerator[events_pb2.CompletionEvent, None]:
         """Answer as it comes."""
-        asked = self._read(wire_request.request, request)
-        planned, call = self._planned(asked, request, Rpc.STREAM, context)
+        rpc = current_call()
+        asked = _read(wire_request.request, request, rpc)
+        planned, call = self._planned(asked, request, Rpc.STREAM, rpc, context)
         async with aclosing(self._executor.stream(planned, asked.prompt, call)) as happening:
             async for event in happening:
                 if isinstance(event, Said):
@@ -101,8 +105,9 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         self, request: embedding_pb2.EmbedRequest, context: Context
     ) -> embedding_pb2.EmbedResponse:
         """Turn inputs into vectors of one space."""
-        asked = self._read(wire_embed.request, request)
-        planned, call = self._planned(asked, request, Rpc.EMBED, context)
+        rpc = current_call()
+        asked = _read(wire_embed.request, request, rpc)
+        planned, call = self._planned(asked, request, Rpc.EMBED, rpc, context)
         answer = await self._executor.embed(planned, asked.prompt, call)
         _tell_server(answer.trace, context)
         return wire_embed.response(answer, call)
@@ -111,62 +116,66 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         self, request: completion_pb2.CompletionRequest, _: Context
     ) -> explanation_pb2.Explanation:
         """Say what would happen; the wheel is looked at, not turned."""
-        asked = self._read(wire_request.request, request)
-        planned = self._router.plan(asked, self._knowledge(), self._turns[self._route(asked)])
+        rpc = current_call()
+        asked = _read(wire_request.request, request, rpc)
+        planned = self._router.plan(asked, self._knowledge(), self._turns[self._route(asked, rpc.caller)])
         return wire_explain.explanation(planned, asked, self._levels(planned.route.name), self._limited())
 
     async def ListRoutes(  # noqa: N802 - gRPC's name
         self, _: route_pb2.ListRoutesRequest, __: Context
     ) -> route_pb2.ListRoutesResponse:
         """List the routes that the caller may use."""
+        caller = current_call().caller
         return route_pb2.ListRoutesResponse(
             routes=[
                 wire_explain.route(route, self._catalogue)
                 for name, route in self._catalogue.routes.items()
-                if _allowed(name)
+                if _allowed(name, caller)
             ],
             config_version=self._catalogue.version,
         )
 
-    def _planned(self, asked: Request, original: object, rpc: Rpc, context: Context) -> tuple[Plan, Call]:
-        arrived = asyncio.get_running_loop().time()
+    def _planned(
+        self, asked: Request, original: object, kind: Rpc, rpc: edge.Call, context: Context
+    ) -> tuple[Plan, Call]:
+        arrived = self._loop.time()
         seconds = budget(context.time_remaining())
-        route = self._route(asked)
+        caller = rpc.caller
+        route = self._route(asked, caller)
         planned = self._router.plan(asked, self._knowledge(), self._turns[route])
         self._turns[route] += 1
-        caller = current_call().caller
         call = Call(
             id=f"qt-{random_hex(24)}",
             request_id=asked.request_id,
             arrived=arrived,
             deadline=None if seconds is None else arrived + seconds,
-            rpc=rpc,
+            rpc=kind,
             at=time.time(),
             caller=caller.name if caller else "",
             labels=asked.labels,
             asked=original if self._keeps_content else None,
         )
-        error = refusal(planned)
-        if error is not None:
+        if not planned.order:
+            error = refusal(planned)
             self._observer.call_ended(refused(call, planned, error.reason, self._levels(route)))
             raise error
         return planned, call
 
-    def _read(self, read: Callable[[M, str], Request], request: M) -> Request:
-        rpc = current_call()
-        asked = read(request, rpc.request_id)
-        rpc.request_id = asked.request_id
-        return asked
-
-    def _route(self, asked: Request) -> str:
+    def _route(self, asked: Request, caller: Caller | None) -> str:
         name = asked.route or self._catalogue.default_route
-        if not _allowed(name):
+        if not _allowed(name, caller):
             raise CallError(Reason.ROUTE_FORBIDDEN, f"your key may not use route {name[:64]}", metadata={"route": name})
-        if name not in self._catalogue.routes:
-            known = ", ".join(route for route in self._catalogue.routes if _allowed(route))
+        if name not in self._turns:
+            known = ", ".join(route for route in self._catalogue.routes if _allowed(route, caller))
             message = f"there is no route {name[:64]!r}; known are {known}"
             raise CallError(Reason.UNKNOWN_ROUTE, message, metadata={"route": name, "known": known})
         return name
+
+
+def _read(read: Callable[[M, str], Request], request: M, rpc: edge.Call) -> Request:
+    asked = read(request, rpc.request_id)
+    rpc.request_id = asked.request_id
+    return asked
 
 
 def _tell_server(trace: Trace, context: Context) -> None:
@@ -174,6 +183,5 @@ def _tell_server(trace: Trace, context: Context) -> None:
         context.set_trailing_metadata(((_SERVED_BY, trace.attempts[trace.served_by].backend),))
 
 
-def _allowed(route: str) -> bool:
-    caller = current_call().caller
+def _allowed(route: str, caller: Caller | None) -> bool:
     return caller is None or not caller.routes or route in caller.routes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from quickthorn_server.core.attempt import Attempt, Outcome
 from quickthorn_server.core.bug import sketch
@@ -187,7 +187,8 @@ class Lane:
 
     async def _run(self, provider: Provider, ask: Ask) -> None:
         try:
-            if ask.whole and (whole := getattr(provider, "whole", None)) is not None:
+            whole: Callable[[Ask], Awaitable[Burst]] | None = getattr(provider, "whole", None) if ask.whole else None
+            if whole is not None:  # the provider is a `Whole`
                 self._read(await whole(ask))
             else:
                 await self._follow(provider.stream(ask))

@@ -129,7 +129,7 @@ class Race:
             self._check_time(now)
             if self.pulse is not None and self.pulse.due:
                 return None
-            await self._pause(self._next_instant())
+            await self._news(self._next_instant())
 
     async def more(self, winner: Lane) -> list[Chunk] | None:
         """Return what *winner* said since the last call, None after its end; raises BackendError, OutOfTime.
@@ -148,7 +148,7 @@ class Race:
                 raise winner.error
             if self.pulse is not None and self.pulse.due:
                 return []
-            await self._pause(self._deadline)
+            await self._news(self._deadline)
 
     def _step(self, now: float) -> Lane | None:
         """Crown who spoke first, else start whoever is due."""
@@ -216,15 +216,13 @@ class Race:
         if self._first_by is not None and now + TICK >= self._first_by:
             raise OutOfTime(first_token=True)
 
-    async def _pause(self, until: float | None) -> None:
-        self._waiter = self._loop.create_future()
+    def _news(self, until: float | None) -> asyncio.Future[None]:
+        """Return what is done when something has happened, or *until* has come."""
+        self._waiter = waiter = self._loop.create_future()
         self._until = until
         if until is not None:
             self._alarm.by(until)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = self._until = None
+        return waiter
 
     def _look(self, now: float) -> float | None:
         if self._until is None or self._until > now + TICK:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -113,19 +114,14 @@ class HttpProvider:
         `Opened` comes when the head is read, and once more, with the model that answers, when the body names it.
         Raises BackendError; see `Provider.stream`.
         """
+        if ask.whole or isinstance(ask.prompt, EmbedPrompt):
+            yield await self.whole(ask)
+            return
         if self._before is not None:
             await self._before()
-        if isinstance(ask.prompt, EmbedPrompt):
-            yield await self._vectors(ask.prompt, ask)
-            return
-        sent = self._wire.request(ask.prompt, whole=ask.whole)
-        async with self._http.open(
-            "POST", sent.url, _tagged(sent.headers, ask), sent.body, ask.connect_timeout
-        ) as reply:
-            if reply.status != _OK:
-                raise self._wire.failure(reply.status, reply.header, await reply.error_body())
-            opened = self._wire.opened(reply.header)
-            if not _streams(reply, self._wire.stream_types, whole=ask.whole):
+        async with self._sent(self._wire.request(ask.prompt, whole=False), ask) as reply:
+            opened = await self._opened(reply)
+            if not _streams(reply, self._wire.stream_types, whole=False):
                 yield _headed(self._wire.whole(await reply.whole(), opened), opened)
                 return
             yield [opened]
@@ -136,19 +132,41 @@ class HttpProvider:
                 reading.check()
             await reply.drain()
 
+    async def whole(self, ask: Ask) -> Burst:
+        """Return the whole answer; a server that streams all the same is read to its end.  See `Whole`."""
+        if self._before is not None:
+            await self._before()
+        if isinstance(ask.prompt, EmbedPrompt):
+            return await self._vectors(ask.prompt, ask)
+        async with self._sent(self._wire.request(ask.prompt, whole=True), ask) as reply:
+            opened = await self._opened(reply)
+            if not _streams(reply, self._wire.stream_types, whole=True):
+                return _headed(self._wire.whole(await reply.whole(), opened), opened)
+            chunks: list[Chunk] = [opened]
+            reading = self._wire.reading(opened)
+            while not reading.done:
+                chunks += reading.take(await reply.read())
+                reading.check()
+            await reply.drain()
+            return chunks
+
+    def _sent(self, sent: Outgoing, ask: Ask) -> AbstractAsyncContextManager[HttpReply]:
+        return self._http.open("POST", sent.url, _tagged(sent.headers, ask), sent.body, ask.connect_timeout)
+
+    async def _opened(self, reply: HttpReply) -> Opened:
+        """Return what the head of an answer tells.  Raises BackendError where it is none."""
+        if reply.status != _OK:
+            raise self._wire.failure(reply.status, reply.header, await reply.error_body())
+        return self._wire.opened(reply.header)
+
     async def _vectors(self, prompt: EmbedPrompt, ask: Ask) -> Burst:
         """Ask for one batch after the other: the lane's time limit bounds them all."""
         vectors: list[Vector] = []
         used: list[Usage | None] = []
         opened, model = Opened(), ""
         for batch in self._wire.batches(prompt):
-            sent = batch.outgoing
-            async with self._http.open(
-                "POST", sent.url, _tagged(sent.headers, ask), sent.body, ask.connect_timeout
-            ) as reply:
-                if reply.status != _OK:
-                    raise self._wire.failure(reply.status, reply.header, await reply.error_body())
-                opened = self._wire.opened(reply.header)
+            async with self._sent(batch.outgoing, ask) as reply:
+                opened = await self._opened(reply)
                 answer = self._wire.embedded(await reply.whole(), batch)
             vectors += answer.vectors
             used.append(answer.usage)

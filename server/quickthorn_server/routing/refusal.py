@@ -7,10 +7,8 @@ from quickthorn_server.core.failures import Reason
 from quickthorn_server.core.plan import Drop, Plan
 
 
-def refusal(plan: Plan) -> CallError | None:
-    """Return the failure of a call whose *plan* kept no candidate, None when there is somebody to ask."""
-    if plan.order:
-        return None
+def refusal(plan: Plan) -> CallError:
+    """Return the failure of a call whose *plan* kept no candidate."""
     told = "; ".join(f"{verdict.backend.name}: {verdict.detail}" for verdict in plan.verdicts)
     if all(verdict.drop is Drop.CONTEXT_WINDOW for verdict in plan.verdicts):
         reason, message = Reason.CONTEXT_TOO_LONG, f"too long for every backend of route {plan.route.name}: {told}"
