@@ -199,9 +199,12 @@ class Race:
                 self._start(self._schedule.hedge(), now)
 
     def _start(self, start: Start | None, now: float) -> None:
-        if start is not None:
-            self.lanes.append(self._launch(start, self._alarm, self._wake))
-            self._hedge_at = None if self._hedging is None else now + self._hedging.delay
+        if start is None:
+            return
+        self._hedge_at = None if self._hedging is None else now + self._hedging.delay
+        if (at := self._next_instant()) is not None:
+            self._alarm.by(at)  # before the lane asks for instants that are mostly later: so it sets one timer, not two
+        self.lanes.append(self._launch(start, self._alarm, self._wake))
 
     def _next_instant(self) -> float | None:
         first: float | None = None
