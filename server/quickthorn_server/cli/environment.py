@@ -6,3 +6,6 @@ import os
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # It tells of every failed handshake on standard error, where an operator reads our own lines.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+# Its event engine takes two threads and a hand-over for every read of a connection; the poller that it replaced in
+# 2026 takes none: 20 % of what a bare call costs, 12 % of one of ours. This is its makers' own way to say so.
+os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
