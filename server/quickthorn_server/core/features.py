@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+
+from quickthorn_server.core.word import Word
 
 
-class Feature(Enum):
+class Feature(Word):
     """One thing a wire format carries or does not; the values are the words of reasons and of `directives.may_drop`."""
 
     TEMPERATURE = "temperature"

@@ -31,6 +31,7 @@ from quickthorn_server.core.content import (
 from quickthorn_server.edge.violations import Violations
 
 _ROLES = {pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT, pb.ROLE_SYSTEM: Role.SYSTEM}
+_TEXT = pb.Part.DESCRIPTOR.fields_by_name["text"]
 _MEDIA = {kind.value: kind for kind in MediaKind}
 _SPEAKERS: dict[type[Any], Role] = {
     ToolCall: Role.ASSISTANT,
@@ -86,7 +87,7 @@ def is_json_object(text: str) -> bool:
 
 def messages(given: Iterable[pb.Message], violations: Violations) -> tuple[Message, ...]:
     """Read a conversation."""
-    read = tuple([_message(message, f"messages[{place}]", violations) for place, message in enumerate(given)])
+    read = tuple([_message(message, place, violations) for place, message in enumerate(given)])
     if not read:
         violations.add("messages", "must not be empty")
     return read
@@ -106,8 +107,9 @@ def system(given: Iterable[pb.Part], violations: Violations) -> tuple[Part, ...]
     return read
 
 
-def _message(message: pb.Message, field: str, violations: Violations) -> Message:
+def _message(message: pb.Message, turn: int, violations: Violations) -> Message:
     role = _ROLES.get(message.role)
+    field = f"messages[{turn}]"
     if role is None:
         violations.add(f"{field}.role", "must be USER, ASSISTANT or SYSTEM")
     read = parts(message.parts, f"{field}.parts", violations)
@@ -127,9 +129,10 @@ def _message(message: pb.Message, field: str, violations: Violations) -> Message
 
 def _plain(part: pb.Part) -> Part | None:
     """Return text and nothing else, which most parts are, None where there is more to read."""
-    if part.WhichOneof("kind") != "text" or part.citations or part.HasField("cache") or part.HasField("opaque"):
-        return None
-    return Part(Text(part.text))
+    fields = part.ListFields()  # one question instead of five
+    if len(fields) == 1 and fields[0][0] is _TEXT:
+        return Part(Text(fields[0][1]))
+    return None
 
 
 def _part(part: pb.Part, field: str, violations: Violations) -> Part:

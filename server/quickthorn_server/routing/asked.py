@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import compress
 
 from quickthorn_server.core.content import Media, MediaKind, Part, ToolResult
 from quickthorn_server.core.embedding import EmbedPrompt, TokenIds
@@ -21,6 +23,16 @@ from quickthorn_server.core.prompt import (
 _NOTHING = frozenset[Feature]()
 _PLAIN = Sampling()
 
+_TUNABLES = (
+    Feature.TEMPERATURE,
+    Feature.TOP_P,
+    Feature.TOP_K,
+    Feature.FREQUENCY_PENALTY,
+    Feature.PRESENCE_PENALTY,
+    Feature.SEED,
+    Feature.STOP,
+)
+
 _BY_URI = {
     MediaKind.IMAGE: Feature.IMAGE_URI,
     MediaKind.DOCUMENT: Feature.DOCUMENT_URI,
@@ -37,18 +49,17 @@ _BY_FILE = {
 
 def asked(prompt: Prompt, parts: Sequence[Part]) -> frozenset[Feature]:
     """Return what *prompt* uses; *parts* are those of it, also inside tool results, that are more than words."""
+    plain = _of_sampling(prompt.sampling) if prompt.sampling is not _PLAIN else _NOTHING
     found = {feature for part in parts for feature in _of_part(part)} if parts else set()
-    if prompt.sampling is not _PLAIN:
-        found.update(_of_sampling(prompt.sampling))
     if prompt.tools:
         found.update(_of_tools(prompt.tools, prompt.tool_choice))
     if isinstance(prompt.response_format, JsonSchemaFormat) and prompt.response_format.strict:
         found.add(Feature.STRICT_SCHEMA)
-    if prompt.reasoning.effort not in {None, ReasoningEffort.NONE}:
+    if prompt.reasoning.effort is not None and prompt.reasoning.effort is not ReasoningEffort.NONE:
         found.add(Feature.EFFORT)
     if prompt.reasoning.budget_tokens is not None:
         found.add(Feature.THINKING_BUDGET)
-    return frozenset(found) if found else _NOTHING
+    return plain | found if found else plain
 
 
 def asked_of_embedding(prompt: EmbedPrompt) -> frozenset[Feature]:
@@ -62,21 +73,21 @@ def asked_of_embedding(prompt: EmbedPrompt) -> frozenset[Feature]:
     return frozenset(feature for feature, used in given.items() if used)
 
 
-def _of_sampling(sampling: Sampling) -> Iterator[Feature]:
-    if sampling.temperature is not None:
-        yield Feature.TEMPERATURE
-    if sampling.top_p is not None:
-        yield Feature.TOP_P
-    if sampling.top_k is not None:
-        yield Feature.TOP_K
-    if sampling.frequency_penalty is not None:
-        yield Feature.FREQUENCY_PENALTY
-    if sampling.presence_penalty is not None:
-        yield Feature.PRESENCE_PENALTY
-    if sampling.seed is not None:
-        yield Feature.SEED
-    if sampling.stop:
-        yield Feature.STOP
+def _of_sampling(sampling: Sampling) -> frozenset[Feature]:
+    return _tunables(
+        sampling.temperature is not None,
+        sampling.top_p is not None,
+        sampling.top_k is not None,
+        sampling.frequency_penalty is not None,
+        sampling.presence_penalty is not None,
+        sampling.seed is not None,
+        bool(sampling.stop),
+    )
+
+
+@lru_cache(maxsize=128)  # all of them
+def _tunables(*used: bool) -> frozenset[Feature]:
+    return frozenset(compress(_TUNABLES, used))
 
 
 def _of_tools(tools: Iterable[Tool], choice: ToolChoice | None) -> Iterator[Feature]:
