@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -38,6 +38,7 @@ from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.registry import Providers
+from quickthorn_server.telemetry.batches import Batches
 from quickthorn_server.telemetry.fanout import Fanout
 from quickthorn_server.telemetry.log import LogObserver
 from quickthorn_server.telemetry.record_file import RecordFile
@@ -73,11 +74,11 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
     health, gate, reaper = Health(), Gate(rule.max_in_flight, loop.time), Reaper()
     stream = RecordStream(wire_record.record)
     async with (
-        _recording(catalogue.records, stream) as records,
+        _telling(catalogue.records, stream) as outside,
         HttpClient() as http,
         Providers(catalogue.backends.values(), http) as providers,
     ):
-        server, breakers = _server(catalogue, providers, records, health, gate=gate, reaper=reaper)
+        server, breakers = _server(catalogue, providers, outside, health, gate=gate, reaper=reaper)
         port = listen(server, rule.listen, rule.tls)
         drain = Drain(server, gate, health, quiet=rule.drain_quiet, grace=rule.drain_grace, clock=loop.time)
         stop, asked_to_stop = _way_down(drain)
@@ -95,17 +96,18 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
 
 
 @asynccontextmanager
-async def _recording(rule: RecordRule | None, stream: Observer) -> AsyncIterator[Sequence[Observer]]:
-    """Yield whoever records calls; leaving it writes the last records."""
-    if rule is None:
-        yield (stream,)
-        return
-    file = RecordFile(rule, wire_record.line, wire_record.weight)
-    file.start()
+async def _telling(rule: RecordRule | None, stream: Observer) -> AsyncIterator[Observer]:
+    """Yield who tells the outside of calls: by the log, *stream* and a file; leaving it writes the last records."""
+    file = None if rule is None else RecordFile(rule, wire_record.line, wire_record.weight)
+    if file is not None:
+        file.start()
+    batches = Batches((LogObserver(), stream) if file is None else (LogObserver(), stream, file))
     try:
-        yield stream, file
+        yield batches
     finally:
-        await file.close(_LAST_RECORDS)
+        batches.flush()
+        if file is not None:
+            await file.close(_LAST_RECORDS)
 
 
 @asynccontextmanager
@@ -131,7 +133,7 @@ async def _watching_keys(files: KeyFiles, providers: Providers, breakers: Breake
 def _server(
     catalogue: Catalogue,
     providers: Providers,
-    records: Sequence[Observer],
+    outside: Observer,
     health: Health,
     *,
     gate: Gate,
@@ -139,7 +141,7 @@ def _server(
 ) -> tuple[grpc.aio.Server, Breakers]:
     loop, rule = asyncio.get_running_loop(), catalogue.server
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
-    observer = Fanout((circuits, LogObserver(), *records))
+    observer = Fanout((circuits, outside))
     purses = Purses(catalogue.routes.values())
     latency = Latency(catalogue.routes.values(), loop.time)
     random_ = random.SystemRandom()
