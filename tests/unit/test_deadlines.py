@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickthorn_server.core.catalogue import Timeouts
-from quickthorn_server.execution.alarm import TICK, Alarm
+from quickthorn_server.execution.alarm import TICK, Alarm, Alarms
 from quickthorn_server.execution.deadlines import Limit, Patience
 from tests.support.laws import law
 from tests.support.virtual import VirtualTimeLoop, run_virtual
@@ -24,7 +24,7 @@ Script = Callable[[Patience], list[tuple[float, Callable[[], None]]]]
 def patient(timeouts: Timeouts, expired: Callable[[Limit], None], *, whole: bool = False) -> Patience:
     """Return what watches an attempt that begins now, and tells *expired* as a lane would be told."""
     loop = asyncio.get_running_loop()
-    alarm = Alarm(loop)
+    alarm = Alarm(Alarms())
     patience = Patience(timeouts, alarm, loop.time(), whole=whole)
 
     def look(now: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -25,7 +25,7 @@ from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
 from quickthorn_server.core.sizes import utf8_size
 from quickthorn_server.core.trimmed import trimmed
 from quickthorn_server.execution import ending
-from quickthorn_server.execution.alarm import Alarm
+from quickthorn_server.execution.alarm import Alarm, Alarms
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.lane import Lane, LaneRule
@@ -58,6 +58,7 @@ class Estate:
     random_: random.Random
     heartbeat: float | None = None
     keeps_content: bool = False
+    alarms: Alarms = field(default_factory=Alarms)
 
 
 class Carried:
@@ -110,6 +111,7 @@ class Carried:
             schedule,
             self._launch,
             estate.reaper,
+            estate.alarms,
             first_by=None if plan.max_first_token is None else call.arrived + plan.max_first_token,
             deadline=call.deadline,
             heartbeat=None if unary else estate.heartbeat,

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from quickthorn_server.core.attempt import Outcome
 from quickthorn_server.core.chunk import Chunk
 from quickthorn_server.core.plan import Hedging
-from quickthorn_server.execution.alarm import TICK, Alarm
+from quickthorn_server.execution.alarm import TICK, Alarm, Alarms
 from quickthorn_server.execution.lane import Lane
 from quickthorn_server.execution.pulse import Pulse
 from quickthorn_server.execution.reaper import Reaper
@@ -73,6 +73,7 @@ class Race:
         schedule: Schedule,
         launch: Launch,
         reaper: Reaper,
+        alarms: Alarms,
         *,
         first_by: float | None,
         deadline: float | None,
@@ -89,7 +90,7 @@ class Race:
         self._hedge_at: float | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._until: float | None = None  # when to look again though nothing has happened
-        self._alarm = alarm = Alarm(loop)
+        self._alarm = alarm = Alarm(alarms)
         alarm.watch(self._look)
         self.pulse = None if heartbeat is None else Pulse(heartbeat, alarm, loop.time(), self._wake)
 
