@@ -12,6 +12,8 @@ _WINDOW = 200  # lanes that are kept, and up to one sub-window more; at 1 % of t
 _HALF = 100  # lanes after which a time counts half
 _SLICE = 300.0  # seconds; a sub-window is closed then, however few lanes it has ...
 _KEPT = 3600.0  # ... and forgotten then: what a backend did an hour ago says nothing of it
+_FEW = 16  # times that are counted together: one by one each finds the caches cold, and takes five times as long ...
+_APART = 1.0  # ... and at most this many seconds apart
 _STALE = 20  # lanes after which percentiles are looked up anew, so that reading costs nothing
 
 
@@ -40,31 +42,40 @@ class Recent:
         self._lanes = 0
         self._new = 0
         self._known: dict[float, float] = {}
+        self._waiting: list[float] = []
+        self._waiting_at = 0.0
 
     @property
     def stale(self) -> bool:
         """Whether the next `percentile` is looked up anew."""
-        return self._new >= _STALE or not self._known
+        return self._new + len(self._waiting) >= _STALE or not self._known
 
     def add(self, seconds: float) -> None:
-        """Count a time."""
-        current = self._round()
-        current.spoken += 1
-        current.times.add(seconds)
+        """Count a time, together with others of its second, or before anything is read."""
+        now = self._clock()
+        if self._waiting and now - self._waiting_at > _APART:
+            self._count()
+        self._waiting.append(seconds)
+        self._waiting_at = now
+        if len(self._waiting) >= _FEW:
+            self._count()
 
     def outlasted(self, seconds: float) -> None:
         """Count the age of a lane that was stopped: it would have taken longer."""
-        current = self._round()
+        self._count()
+        current = self._round(self._clock())
         if current.at_least is None:
             current.at_least = Sketch()
         current.at_least.add(seconds)
 
     def times(self) -> Sketch:
         """Return what was seen of late as one sketch, to be merged with that of another worker."""
+        self._count()
         return blended((each.times, weight) for each, weight in self._weighed())
 
     def ages(self) -> Sketch:
         """Return the ages of the lanes that were stopped, likewise."""
+        self._count()
         return blended((each.at_least, weight) for each, weight in self._weighed() if each.at_least is not None)
 
     def percentile(self, share: float, enough: int) -> float | None:
@@ -72,15 +83,24 @@ class Recent:
 
         None = fewer than *enough* times are known.
         """
+        self._count()
         if self._new >= _STALE:
             self._new, self._known = 0, {}
         if share not in self._known and sum(each.spoken for each in self._rounds) >= enough:
             self._known |= percentiles(self.times(), self.ages(), [share])
         return self._known.get(share)
 
-    def _round(self) -> _Round:
-        """Return the sub-window for one more lane, which is counted."""
-        now, rounds = self._clock(), self._rounds
+    def _count(self) -> None:
+        """Count the times that wait, as of when the last of them came."""
+        waiting, self._waiting = self._waiting, []
+        for seconds in waiting:
+            current = self._round(self._waiting_at)
+            current.spoken += 1
+            current.times.add(seconds)
+
+    def _round(self, now: float) -> _Round:
+        """Return the sub-window for one more lane that ends *now*, which is counted."""
+        rounds = self._rounds
         if not rounds or rounds[-1].lanes >= _ROUND or now - rounds[-1].began >= _SLICE:
             rounds.append(_Round(now))
         while self._lanes - rounds[0].lanes >= _WINDOW or now - rounds[0].began >= _KEPT:
