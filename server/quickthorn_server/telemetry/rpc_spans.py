@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from functools import lru_cache
 from typing import Any
 
 import grpc
+from opentelemetry import context as otel
 from opentelemetry import propagate, trace
 from opentelemetry.context import attach, detach
 from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorServer
 from opentelemetry.instrumentation.grpc._aio_server import OpenTelemetryAioServerInterceptor
+from opentelemetry.propagators.textmap import TextMapPropagator
 
 from quickthorn_server import __version__
 
@@ -61,10 +64,17 @@ class RpcSpans(OpenTelemetryAioServerInterceptor):
         answer = _written(run) if inspect.isasyncgenfunction(run) else run
 
         async def traced(request: Any, context: Context) -> Any:
-            with _parent(context):
-                span = self._tracer.start_span(name, kind=trace.SpanKind.SERVER, attributes=attributes)
-                with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-                    return await _watched(span, answer, request, context)
+            parent = _parent(context)
+            span = self._tracer.start_span(name, parent, kind=trace.SpanKind.SERVER, attributes=attributes)
+            # Current even where it is not recorded: whatever is traced inside must know that this one is not.
+            token = attach(trace.set_span_in_context(span, parent))
+            try:
+                if not span.is_recording():
+                    return await answer(request, context)
+                return await _watched(span, answer, request, context)
+            finally:
+                detach(token)
+                span.end()
 
         return traced
 
@@ -78,19 +88,17 @@ def _is_traced(details: grpc.HandlerCallDetails) -> bool:
     return not details.method.startswith(_UNTRACED)
 
 
-@contextmanager
-def _parent(context: Context) -> Iterator[None]:
-    """Make the caller's span current; looked for only where there is one, since looking is dear."""
-    fields = propagate.get_global_textmap().fields
+def _parent(context: Context) -> otel.Context | None:
+    """Return the context that the caller's span makes, None = it has told of none; looked for only where it has."""
+    fields = _fields(propagate.get_global_textmap())
     told = {key: value for key, value in context.invocation_metadata() or () if key in fields}
-    if not told:
-        yield
-        return
-    token = attach(propagate.extract(told))
-    try:
-        yield
-    finally:
-        detach(token)
+    return propagate.extract(told) if told else None
+
+
+@lru_cache(maxsize=4)
+def _fields(propagator: TextMapPropagator) -> frozenset[str]:
+    """Return what *propagator* writes; it makes the set anew each time that it is asked."""
+    return frozenset(propagator.fields)
 
 
 async def _watched(span: trace.Span, answer: Behavior, request: Any, context: Context) -> Any:
