@@ -35,7 +35,8 @@ PACES = ("whole", "fold", "paced", "burst")
 BURST = 10  # tokens of a read of `burst`
 
 CONFIG = """\
-server: {listen: "127.0.0.1:0"}
+server: {{listen: "127.0.0.1:0"}}
+records: {{file: "{records}"}}
 backends:
 """
 BACKEND = """\
@@ -93,12 +94,12 @@ class Program:
         return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def configuration(port: int) -> str:
-    """Return two backends and one hedged route for each pace."""
+def configuration(port: int, records: Path) -> str:
+    """Return two backends and one hedged route for each pace; *records* is where decisions are written."""
     backends = "".join(BACKEND.format(pace=pace, which=which, port=port) for pace in PACES for which in "ab")
     upstreams = {pace: "whole" if pace == "whole" else "stream" for pace in PACES}
     routes = "".join(ROUTE.format(pace=pace, upstream=upstream) for pace, upstream in upstreams.items())
-    return f"{CONFIG}{backends}routes:\n{routes}"
+    return f"{CONFIG.format(records=records)}{backends}routes:\n{routes}"
 
 
 async def recorded(ours: Target) -> str:
@@ -214,9 +215,9 @@ async def main(form: Form) -> None:
     with tempfile.TemporaryDirectory() as folder:
         config, messages = Path(folder, "bench.yaml"), Path(folder, "messages")
         port = int(programs["upstream"].words[1])
-        config.write_text(configuration(port))  # noqa: ASYNC240 - nothing else runs yet
+        config.write_text(configuration(port, Path(folder, "records")))  # noqa: ASYNC240 - nothing else runs yet
         try:
-            serve = ("-m", "quickthorn_server", "serve", "--config", str(config))
+            serve = ("-m", "bench.observed", "serve", "--config", str(config))
             programs["ours"] = Program(*serve, core=tested)
             ours = Target("ours", programs["ours"].words[3], programs["ours"].pid)
             messages.write_text(await recorded(ours))  # noqa: ASYNC240 - the same
