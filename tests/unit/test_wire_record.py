@@ -185,3 +185,11 @@ def test_any_record_reads_back(
         finish_reason=finish,
     )
     assert list(read(decision).attempts) == list(wire_answer.trace(decision.trace).attempts)
+
+
+def test_candidates_written_before_are_written_again_only_where_nothing_changed() -> None:
+    """Lines share the text of their candidates; another circuit, order or verdict is in the very next one."""
+    closed = replace(PLAIN, plan=replace(PLAIN.plan, circuits={}))
+    turned = replace(PLAIN, plan=replace(PLAIN.plan, order=PLAIN.plan.order[::-1]))
+    for decision in (PLAIN, PLAIN, closed, turned, PLAIN):
+        assert json_format.Parse(wire_record.line(decision), DecisionRecord()) == wire_record.record(decision)

@@ -6,6 +6,7 @@ JSON form is made here by hand, and the message is read from it, which holds tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,12 +49,12 @@ _NANOS, _MILLI, _MICRO = 1_000_000_000, 1_000_000, 1_000
 
 def line(decision: Decision) -> bytes:
     """Return the record of *decision* as one line of JSON, its line feed included."""
-    return orjson.dumps(_record(decision), option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(_record(decision, _known_candidates), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def record(decision: Decision) -> record_pb2.DecisionRecord:
     """Return the record of *decision* as a message."""
-    return json_format.ParseDict(_record(decision), record_pb2.DecisionRecord())
+    return json_format.ParseDict(_record(decision, _candidates), record_pb2.DecisionRecord())
 
 
 def weight(decision: Decision) -> int:
@@ -62,10 +63,10 @@ def weight(decision: Decision) -> int:
     return (asked.ByteSize() if isinstance(asked, Message) else 0) + decision.delivered
 
 
-def _record(decision: Decision) -> Json:
+def _record(decision: Decision, candidates: Callable[[Plan], Any]) -> Json:
     call, plan, trace = decision.call, decision.plan, decision.trace
     written: Json = {
-        "at": datetime.fromtimestamp(call.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "at": f"{datetime.fromtimestamp(call.at, UTC).isoformat(timespec='microseconds')[:-6]}Z",
         "id": call.id,
         "requestId": call.request_id,
         "caller": call.caller,
@@ -73,7 +74,7 @@ def _record(decision: Decision) -> Json:
         "strategy": plan.route.strategy.word,
         "labels": dict(call.labels),
         "rpc": _RPCS[call.rpc],
-        "plan": _plan(plan, whole=plan.whole and call.rpc is not Rpc.STREAM),
+        "plan": _plan(plan, candidates(plan), whole=plan.whole and call.rpc is not Rpc.STREAM),
         "attempts": [_attempt(attempt) for attempt in trace.attempts],
         "outcome": decision.ended,
         "configVersion": plan.config_version,
@@ -107,12 +108,10 @@ def _json(message: Message) -> str:
     return json_format.MessageToJson(message, indent=None, ensure_ascii=False)
 
 
-def _plan(plan: Plan, *, whole: bool) -> Json:
-    order = [backend.name for backend in plan.order]
-    places = {name: place for place, name in enumerate(order)}
+def _plan(plan: Plan, candidates: Any, *, whole: bool) -> Json:
     written: Json = {
-        "candidates": [_candidate(verdict, places, plan.circuits) for verdict in plan.verdicts],
-        "order": order,
+        "candidates": candidates,
+        "order": [backend.name for backend in plan.order],
         "maxAttempts": plan.retry.attempts,
         "failover": plan.failover,
         "upstream": "UPSTREAM_MODE_WHOLE" if whole else "UPSTREAM_MODE_STREAM",
@@ -121,6 +120,23 @@ def _plan(plan: Plan, *, whole: bool) -> Json:
     if plan.route.hedge is not None:
         written["hedge"] = _hedge(plan)
     return written
+
+
+def _candidates(plan: Plan) -> list[Json]:
+    places = {backend.name: place for place, backend in enumerate(plan.order)}
+    return [_candidate(verdict, places, plan.circuits) for verdict in plan.verdicts]
+
+
+_known: dict[str, tuple[tuple[object, object, object], orjson.Fragment]] = {}
+
+
+def _known_candidates(plan: Plan) -> orjson.Fragment:
+    """Write the candidates of *plan* as text, of requests that are alike once: plans of those share what is in them."""
+    said = (plan.verdicts, plan.order, plan.circuits)
+    known = _known.get(plan.route.name)
+    if known is None or any(one is not other for one, other in zip(known[0], said, strict=True)):
+        known = _known[plan.route.name] = said, orjson.Fragment(orjson.dumps(_candidates(plan)))
+    return known[1]
 
 
 def _candidate(verdict: Verdict, places: dict[str, int], circuits: Any) -> Json:
