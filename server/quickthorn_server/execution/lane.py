@@ -218,6 +218,13 @@ class Lane:
             return  # nothing can follow: a provider that goes on has its last words left out
         now = self._loop.time()
         for chunk in burst:
+            if type(chunk) is TextDelta and chunk.text:  # nearly all of them, so without a question to anybody
+                self._patience.heard(now)
+                self._box.append(chunk)
+                self._size += len(chunk.text) + _OVERHEAD
+                if self.spoke_at is None:
+                    self._commit(now)
+                continue
             match chunk:
                 case TextDelta() | ToolCallDelta() | ReasoningDelta() | WholePart() | Vectors():
                     if not _is_empty(chunk):

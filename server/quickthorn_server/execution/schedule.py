@@ -156,7 +156,7 @@ class Schedule:
         return self._lost.popleft() if self._lost else None
 
     def _leave(self, backend: Backend, cause: Cause) -> Start | None:
-        purse = self._purse_of(backend, cause)
+        purse = None if cause is Cause.FIRST else self._purse_of(backend, cause)
         if not self.may_start or (purse is not None and not purse.pays):
             return None
         permit = self._admit(backend)
@@ -173,8 +173,6 @@ class Schedule:
         A failover is free while its destination is healthy: one bad provider of three costs failovers and no failed
         call, while in a total outage nobody is, and the purse ends what would be a storm.
         """
-        if cause is Cause.FIRST:
-            return None
         if cause is Cause.SILENCE:
             return self._purses.hedges
         if cause is Cause.FAILOVER and self._healthy(backend.name):
