@@ -6,7 +6,8 @@ MAKEFLAGS += --warn-undefined-variables --no-print-directory
 
 # Python 3.11 or later; for instance `make test PYTHON=python3.13`.
 PYTHON ?= python3
-# What `make conformance` runs: names of folders below clients, all of them by default; REQUIRED=1 where none may be missing.
+# What `make conformance` and `make release-check` run: names of folders below clients, all of them by default; REQUIRED=1
+# where none may be missing.
 LANGUAGES ?=
 REQUIRED ?=
 # How long `make bench` takes: full or short.
@@ -16,7 +17,7 @@ CODE := server clients/python/quickthorn tests examples bench tools
 
 .PHONY: help
 help: ## List the targets
-	@while IFS= read -r line; do case "$$line" in [a-z]*:*'## '*) printf '  %-12s %s\n' "$${line%%:*}" "$${line#*'## '}";; esac; done <Makefile
+	@while IFS= read -r line; do case "$$line" in [a-z]*:*'## '*) printf '  %-14s %s\n' "$${line%%:*}" "$${line#*'## '}";; esac; done <Makefile
 
 .PHONY: python run develop
 python:
@@ -54,7 +55,7 @@ type: develop ## Types, strictly
 	@$(BIN)/mypy $(CODE)
 
 .PHONY: generate
-generate: develop ## Write the stubs from the contract
+generate: develop ## Write the code of every language whose toolchain is here from the contract
 	@$(BIN)/python -m tools.generate
 
 .PHONY: generated
@@ -84,6 +85,10 @@ lowest: python ## Run the tests on the oldest dependencies that are supported
 .PHONY: wheels
 wheels: develop ## Build both distributions, install them into an empty environment, try them
 	@$(BIN)/python -m tools.wheels
+
+.PHONY: release-check
+release-check: develop ## Build the package of every language, install it into an empty project, make a call
+	@$(BIN)/python -m tools.release $(if $(REQUIRED),--required) $(foreach name,$(LANGUAGES),--language $(name))
 
 .PHONY: lock
 lock: develop ## Pin the dependencies anew

@@ -1,8 +1,8 @@
 """Hold the pages to what is true: examples are files that run, configurations are right, commands and links exist.
 
 A fenced block that follows `<!-- example: examples/first.py -->` is the text of that file; with `#name` after the path,
-of what stands between the file's lines `# begin name` and `# end name`.  A table behind `<!-- table: providers -->` is
-the server's own word on what each of them carries.
+of what stands between the file's lines `# begin name` and `# end name`, or `// begin name` and `// end name`.  A table
+behind `<!-- table: providers -->` is the server's own word on what each of them carries.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from tools.commands import faults_of_command
 from tools.environment import ROOT
 from tools.support_table import table
 
-PAGES = ("README.md", "clients/python/README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")
+PAGES = ("README.md", "clients/*/README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")
 BLOCK = re.compile(
     r"(?:^<!-- example: (?P<source>\S+) -->\n\s*)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 TABLE = re.compile(r"^<!-- table: providers -->\n\n(?P<rows>(?:^\|.*\n)+)", re.MULTILINE)
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
+LANGUAGES = {"python": "Python", "go": "Go", "typescript": "TypeScript", "java": "Java", "rust": "Rust", "cpp": "C++"}
 SHELLS = {"", "console", "sh", "bash", "shell"}
 CONFIGURATION = re.compile(r"^(backends|routes):", re.MULTILINE)
 
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--check", action="store_true", help="write nothing; exit 1 if an example differs from its file"
     )
     check = parser.parse_args(arguments).check
-    pages = [ROOT / page for page in PAGES if (ROOT / page).exists()]
+    pages = [page for pattern in PAGES for page in sorted(ROOT.glob(pattern))]
     if not check:
         for page in pages:
             page.write_text(filled(page.read_text(), ROOT))
@@ -93,7 +94,9 @@ def excerpt(root: Path, source: str) -> str | None:
     if not name:
         return text
     found = re.search(
-        rf"^\s*# begin {re.escape(name)}\n(.*?)^\s*# end {re.escape(name)}$", text, re.MULTILINE | re.DOTALL
+        rf"^\s*(?:#|//) begin {re.escape(name)}\n(.*?)^\s*(?:#|//) end {re.escape(name)}$",
+        text,
+        re.MULTILINE | re.DOTALL,
     )
     return textwrap.dedent(found[1]) if found else None
 
@@ -122,8 +125,8 @@ def _faults_of_block(block: Block) -> Iterator[str]:
             yield f"there is no {block.source}"
         elif text != block.text:
             yield f"differs from {block.source}; run `python -m tools.readme`"
-    elif block.language == "python":
-        yield "this Python is in no file that runs; put it into examples/ and name the file above"
+    elif block.language in LANGUAGES:
+        yield f"this {LANGUAGES[block.language]} is in no file that runs; put it into examples/ and name the file above"
     if block.language == "yaml" and CONFIGURATION.search(block.text):
         yield from _faults_of_configuration(block.text)
 
