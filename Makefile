@@ -96,5 +96,5 @@ lock: develop ## Pin the dependencies anew
 
 .PHONY: clean
 clean: ## Remove what was made
-	@rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-* build clients/*/build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

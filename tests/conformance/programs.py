@@ -39,6 +39,12 @@ class Language:
 
 LANGUAGES: Mapping[str, Language] = {
     "python": Language(CLIENTS / "python", (sys.executable, "conformance/program.py")),
+    "go": Language(
+        CLIENTS / "go",
+        (str(CLIENTS / "go" / "build" / "conformance"),),
+        needs=("go",),
+        build=(("go", "build", "-o", "build/conformance", "./conformance"),),
+    ),
 }
 """By the names of the folders below `clients`."""
 
