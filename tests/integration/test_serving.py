@@ -117,13 +117,17 @@ def test_health_and_reflection_answer_plain_clients() -> None:
                 assert answer.status == health_pb2.HealthCheckResponse.SERVING
             asked = [
                 reflection_pb2.ServerReflectionRequest(list_services=""),
-                reflection_pb2.ServerReflectionRequest(file_containing_symbol="quickthorn.v1.Routing"),
+                *(
+                    reflection_pb2.ServerReflectionRequest(file_containing_symbol=f"quickthorn.v1.{symbol}")
+                    for symbol in ("Routing", "Routing.Complete", "Completion", "Routing.Nothing")
+                ),
             ]
             stub = reflection_pb2_grpc.ServerReflectionStub(opened)
-            listed, described = [each async for each in stub.ServerReflectionInfo(iter(asked))]
+            listed, *described, unknown = [each async for each in stub.ServerReflectionInfo(iter(asked))]
             names = {service.name for service in listed.list_services_response.service}
             assert {"quickthorn.v1.Routing", "quickthorn.v1.Admin", "grpc.health.v1.Health"} <= names
-            assert described.file_descriptor_response.file_descriptor_proto
+            assert all(each.file_descriptor_response.file_descriptor_proto for each in described)
+            assert unknown.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
     run(main())
 

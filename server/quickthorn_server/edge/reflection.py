@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
@@ -17,14 +21,32 @@ SERVICES = tuple(service.full_name for file in _FILES for service in file.DESCRI
 _V1 = "grpc.reflection.v1.ServerReflection"
 
 
+class _Pool:
+    """The pool of all descriptors, where methods are symbols too: ghz and `grpcurl describe` ask for theirs."""
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802 - the pool's own name
+        """Return the file of a message, service, enum or method.  Raises KeyError if there is no such symbol."""
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            return self._pool.FindMethodByName(symbol).containing_service.file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+
 def register_reflection(server: grpc.aio.Server) -> None:
     """Let clients ask *server* for the schema of its services; call it before the server starts.
 
     Only v1alpha ships; v1 has the same messages on the wire under another name.
     """
-    reflection.enable_server_reflection(SERVICES, server)
+    pool = _Pool()
+    reflection.enable_server_reflection(SERVICES, server, pool=pool)
     handler = grpc.stream_stream_rpc_method_handler(
-        reflection.aio.ReflectionServicer(SERVICES).ServerReflectionInfo,
+        reflection.aio.ReflectionServicer(SERVICES, pool=pool).ServerReflectionInfo,
         reflection_pb2.ServerReflectionRequest.FromString,
         reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
