@@ -6,9 +6,9 @@ MAKEFLAGS += --warn-undefined-variables --no-print-directory
 
 # Python 3.11 or later; for instance `make test PYTHON=python3.13`.
 PYTHON ?= python3
-# What `make conformance` and `make release-check` run: names of folders below clients, all of them by default; REQUIRED=1
-# where none may be missing.
+# What `make conformance` and `make release-check` run: names of folders below clients, all of them by default.
 LANGUAGES ?=
+# REQUIRED=1: in those two and in `make tools-check` a missing toolchain is a failure.
 REQUIRED ?=
 # How long `make bench` takes: full or short.
 BENCH ?= full
@@ -89,6 +89,10 @@ wheels: develop ## Build both distributions, install them into an empty environm
 .PHONY: release-check
 release-check: develop ## Build the package of every language, install it into an empty project, make a call
 	@$(BIN)/python -m tools.release $(if $(REQUIRED),--required) $(foreach name,$(LANGUAGES),--language $(name))
+
+.PHONY: tools-check
+tools-check: develop ## Call a server with grpcurl, buf curl, grpc-health-probe and ghz, by the commands of the README
+	@$(BIN)/python -m tools.public_tools $(if $(REQUIRED),--required)
 
 .PHONY: lock
 lock: develop ## Pin the dependencies anew
