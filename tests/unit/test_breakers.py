@@ -14,7 +14,7 @@ import pytest
 
 from quickthorn_server.core.catalogue import Backend, BreakerRule
 from quickthorn_server.core.failures import MEANING, BackendError, Failure
-from quickthorn_server.core.plan import Circuit
+from quickthorn_server.core.plan import Circuit, Forced
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.refusal import CircuitOpen
@@ -318,3 +318,7 @@ def test_circuits_of_many_backends() -> None:
         breakers[name].admit().failed(SICK)
     assert breakers.circuits() == {"a": Circuit.OPEN}
     assert told == [("a", Circuit.OPEN)]
+    held = breakers.circuits()
+    breakers["b"].admit().failed(SICK)
+    breakers["a"].force(Forced.CLOSED)
+    assert (held, breakers.circuits()) == ({"a": Circuit.OPEN}, {"b": Circuit.OPEN})  # plans keep what they were given

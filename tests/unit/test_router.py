@@ -345,9 +345,9 @@ def test_what_a_router_has_judged_before_changes_no_plan() -> None:
     for strategy in Strategy:
         estate = catalogue(narrow, wide, blind, route=Route("default", entries, strategy))
         router = Router(estate)
-        for turn in (0, 1, 2, 5):
+        for turn, knowledge in enumerate((Knowledge(), Knowledge(keys_refused=frozenset({"b"})), Knowledge())):
             for request in requests:
-                assert router.plan(request, Knowledge(), turn) == plan(request, estate, Knowledge(), turn)
+                assert router.plan(request, knowledge, turn) == plan(request, estate, knowledge, turn)
 
 
 def test_an_unknown_route_is_a_key_error() -> None:

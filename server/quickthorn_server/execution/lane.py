@@ -196,10 +196,6 @@ class Lane:
                 raise BackendError(Failure.PROTOCOL, "the stream ended early")  # noqa: TRY301 - one place fails a lane
         except BackendError as error:
             self._fail(error)
-        except asyncio.CancelledError:
-            self._patience.stop()
-            self._abandon()  # nobody else has if the loop itself is on its way down
-            raise
         except Exception as bug:  # noqa: BLE001 - whatever it is, the lane must end, and its text may quote the prompt
             log.error("bug backend=%s at=%s", self.backend.name, sketch(bug))  # noqa: TRY400 - the same
             self._fail(BackendError(Failure.INTERNAL, "internal error"))
