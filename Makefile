@@ -13,7 +13,7 @@ REQUIRED ?=
 # How long `make bench` takes: full or short.
 BENCH ?= full
 BIN := .venv/bin
-CODE := server clients/python/quickthorn tests examples bench tools
+CODE := server clients/python tests examples bench tools
 
 .PHONY: help
 help: ## List the targets

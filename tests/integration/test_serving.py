@@ -283,7 +283,7 @@ def test_ten_thousand_cancelled_calls_leave_nothing_behind() -> None:
         ):
             stub = routing(opened)
 
-            async def cancelled(count: int) -> tuple[int, int]:
+            async def cancelled(count: int, most: int = 0) -> tuple[int, int]:
                 for _ in range(count // 50):
                     calls = [stub.StreamComplete(ask()) for _ in range(50)]
                     await asyncio.sleep(0.02)
@@ -291,10 +291,13 @@ def test_ten_thousand_cancelled_calls_leave_nothing_behind() -> None:
                         call.cancel()
                 await asyncio.sleep(0.3)
                 await up.until_closed(10.0)
+                for _ in range(100 if most else 0):  # a busy machine closes calls late; a leak never ends
+                    if len(asyncio.all_tasks()) > most:
+                        await asyncio.sleep(0.05)
                 return len(asyncio.all_tasks()), _descriptors()
 
             tasks, descriptors = await cancelled(200)
-            tasks_after, descriptors_after = await cancelled(10_000)
+            tasks_after, descriptors_after = await cancelled(10_000, most=tasks)
             assert up.exchanges, "no call got as far as its provider"
             assert tasks_after <= tasks
             assert descriptors_after <= descriptors + 4
