@@ -46,6 +46,13 @@ LANGUAGES: Mapping[str, Plugins] = {
         needs=("go",),
         environment={"GOBIN": str(BUILD / "go")},
     ),
+    "typescript": Plugins(
+        code=CLIENTS / "typescript" / "src" / "generated",
+        tools=CLIENTS / "typescript",
+        bin=CLIENTS / "typescript" / "node_modules" / ".bin",
+        install=(("npm", "ci", "--silent"),),
+        needs=("node", "npm"),
+    ),
 }
 """By the names of the folders below `clients`.  Python goes its own way, by the oldest protoc that it supports."""
 

@@ -45,6 +45,12 @@ LANGUAGES: Mapping[str, Language] = {
         needs=("go",),
         build=(("go", "build", "-o", "build/conformance", "./conformance"),),
     ),
+    "typescript": Language(
+        CLIENTS / "typescript",
+        ("node", "build/conformance/program.js"),
+        needs=("node", "npm"),
+        build=(("npm", "ci"), ("npm", "run", "build:all")),
+    ),
 }
 """By the names of the folders below `clients`."""
 
