@@ -53,6 +53,13 @@ LANGUAGES: Mapping[str, Plugins] = {
         install=(("npm", "ci", "--silent"),),
         needs=("node", "npm"),
     ),
+    "rust": Plugins(
+        code=CLIENTS / "rust" / "src" / "gen",
+        tools=CLIENTS / "rust" / "generate",
+        bin=BUILD / "rust" / "debug",
+        install=(("cargo", "build", "--quiet", "--target-dir", str(BUILD / "rust")),),
+        needs=("cargo",),
+    ),
 }
 """By the names of the folders below `clients`.  Python goes its own way, by the oldest protoc that it supports."""
 

@@ -51,6 +51,12 @@ LANGUAGES: Mapping[str, Language] = {
         needs=("node", "npm"),
         build=(("npm", "ci"), ("npm", "run", "build:all")),
     ),
+    "rust": Language(
+        CLIENTS / "rust",
+        (str(CLIENTS / "rust" / "target" / "debug" / "examples" / "conformance"),),
+        needs=("cargo",),
+        build=(("cargo", "build", "--quiet", "--target-dir", "target", "--example", "conformance"),),
+    ),
 }
 """By the names of the folders below `clients`."""
 
