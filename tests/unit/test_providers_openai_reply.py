@@ -189,6 +189,39 @@ def test_calls_that_all_say_index_0() -> None:
     ) == (Part(ToolCall("a", "f", "{}")),)
 
 
+def test_pieces_go_to_the_last_call_at_their_index() -> None:
+    """Where every call of a turn says index 0, a piece that says no more belongs to the one that was named last."""
+    assert parts(
+        delta(tool_calls=[call(0, id="a", name="f", arguments='{"a":')]),
+        delta(tool_calls=[call(0, arguments="1}")]),
+        delta(tool_calls=[call(0, id="b", name="f", arguments='{"a":')]),
+        delta(tool_calls=[call(0, arguments="2}")]),
+        event(STOP),
+        DONE,
+    ) == (Part(ToolCall("a", "f", '{"a":1}')), Part(ToolCall("b", "f", '{"a":2}')))
+
+
+@pytest.mark.parametrize("indexes", [(0, 1), (None, None)])
+def test_calls_without_identifiers_get_some(indexes: tuple[int | None, int | None]) -> None:
+    """A result must name its call, so calls that come without a name of their own are given one, each another."""
+    named = tuple(call(index, name="f", arguments="{}") for index in indexes)
+    expected = (Part(ToolCall("call_r_0", "f", "{}")), Part(ToolCall("call_r_1", "f", "{}")))
+    assert parts(*(delta(tool_calls=[each]) for each in named), event(STOP), DONE) == expected
+    fold = Fold()
+    fold.add(whole({"content": None, "tool_calls": list(named)}))
+    assert fold.parts() == expected
+
+
+def test_what_names_an_answer_without_headers() -> None:
+    """Two answers of one conversation must not give the same name to their calls: the body's identifier counts."""
+    reading = EventReading(Answer(Opened(http_status=200)))
+    said = event({"delta": {"tool_calls": [call(0, name="f", arguments="{}")]}}, model="m", id="chatcmpl-7")
+    assert list(reading.take(said)) == [
+        Opened("m", "chatcmpl-7", 200),
+        ToolCallDelta(0, "call_chatcmpl-7_0", "f", "{}"),
+    ]
+
+
 def test_a_name_that_comes_late_is_waited_for() -> None:
     """The first delta of a call carries its name, whatever the server sends first."""
     assert flat(

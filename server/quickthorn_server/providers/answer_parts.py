@@ -24,6 +24,11 @@ _NONE = object()
 """No key of any part."""
 
 
+def made_up_id(answer: str, number: int) -> str:
+    """Return a name for a call that came without one: unique in a conversation where answers have names."""
+    return f"call_{answer}_{number}" if answer else f"call_{number}"
+
+
 class AnswerParts:
     """Collects what one answer says and gives it as chunks.
 
@@ -58,9 +63,13 @@ class AnswerParts:
         self._say(key, piece, ReasoningDelta)
 
     def call(self, key: Hashable, call_id: str, name: str, arguments: str = "") -> None:
-        """Begin a tool call.  Raises BackendError (PROTOCOL) when it has no name."""
+        """Begin a tool call; without an identifier it gets one, because its result must name it.
+
+        Raises BackendError (PROTOCOL) when it has no name.
+        """
         if not name:
             raise BackendError(Failure.PROTOCOL, "a tool call without a name")
+        call_id = call_id or made_up_id(self._opened.provider_request_id, len(self._calls))
         self._calls[key] = bool(arguments)
         self._add(ToolCallDelta(self._place(key), call_id, name, arguments))
 

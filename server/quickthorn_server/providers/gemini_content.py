@@ -32,11 +32,6 @@ _OURS = re.compile(r"call_(?:[\w-]*_)?\d+")
 _UNSIGNED = "skip_thought_signature_validator"
 
 
-def made_up_id(response_id: str, number: int) -> str:
-    """Return a name for a call that came without one: unique in a conversation where answers have names."""
-    return f"call_{response_id}_{number}" if response_id else f"call_{number}"
-
-
 def split(system: tuple[Part, ...], messages: Sequence[Message]) -> tuple[list[Part], Sequence[Message]]:
     """Return what instructs the model, and the conversation after it; later system messages stay where they are."""
     instructions = list(system)

@@ -14,8 +14,7 @@ from quickthorn_server.core.chunk import Burst, FinishReason, Opened
 from quickthorn_server.core.content import Media, MediaKind, OpaqueState, Part, ProviderBlock, Reasoning, Text
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage
-from quickthorn_server.providers.answer_parts import AnswerParts
-from quickthorn_server.providers.gemini_content import made_up_id
+from quickthorn_server.providers.answer_parts import AnswerParts, made_up_id
 from quickthorn_server.providers.gemini_dialect import Dialect
 from quickthorn_server.providers.gemini_errors import of_payload
 from quickthorn_server.providers.gemini_sources import NAMES, Sources

@@ -32,6 +32,7 @@ class Calls:
         self._parts = parts
         self._provider = provider
         self._calls: dict[int, _Call] = {}
+        self._places: dict[int | None, int] = {}  # the last call at each index, and of all
 
     def take(self, said: dict[str, Any]) -> None:
         """Take in a call, or a piece of one."""
@@ -66,14 +67,15 @@ class Calls:
     def _which(self, index: int | None, call_id: str, name: str) -> tuple[int, _Call]:
         """Return the call that a delta belongs to, and its key.
 
-        Some servers leave *index* out or send 0 for every call of a turn: a new id with a name is then a new call.
+        Some servers leave *index* out or send 0 for every call of a turn: a new id with a name is then a new call, and
+        where there are neither, so is a name alone.  Anything else belongs to the last call at its *index*.
         """
-        key = len(self._calls) - 1 if index is None else index
+        key = self._places.get(index, len(self._calls))
         call = self._calls.get(key)
-        if call is None or (name and call_id and call.id and call_id != call.id):
-            if call is not None or index is None:
-                key = len(self._calls)
+        if call is None or (name and _another(call, index, call_id)):
+            key = len(self._calls)
             call = self._calls[key] = _Call()
+        self._places[index] = self._places[None] = key
         call.id = call.id or call_id
         call.name = call.name or name
         return key, call
@@ -81,3 +83,10 @@ class Calls:
     def _mark(self, key: int, call: _Call) -> None:
         empty = ToolCall(call.id, call.name, "")
         self._parts.attach(key, empty, opaque=OpaqueState(self._provider, "", "", CUSTOM))
+
+
+def _another(call: _Call, index: int | None, call_id: str) -> bool:
+    """Say whether a name that comes once more is that of another call."""
+    if call_id and call.id:
+        return call_id != call.id
+    return index is None and bool(call.name) and not call_id and not call.id

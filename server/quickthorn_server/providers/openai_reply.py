@@ -97,7 +97,7 @@ class Answer:
             payload = orjson.loads(data)
             if not self._named and payload.get("model"):
                 self._named = True
-                self._parts.model(payload["model"])
+                self._parts.model(payload["model"], str(payload.get("id") or ""))
             failed = payload.get("error")
             for choice in () if failed else payload.get("choices") or ():
                 if not choice.get("index"):  # several were asked for by provider options: the first one counts
