@@ -117,6 +117,15 @@ def test_an_assistants_turn_goes_back_as_it_came() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "foreign", ['{"type":"web_search_result_location","url":"u"}', '{"segment":{}}', "no json", "{}", '{"start":NaN}']
+)
+def test_sources_that_others_named_are_not_sent(foreign: str) -> None:
+    """Cohere would refuse them, and another model's answer goes on all the same."""
+    said = Part(Text("So."), citations=(Citation(provider_json=foreign),))
+    assert body(Prompt((Message(Role.ASSISTANT, (said,)),)))["messages"] == [{"role": "assistant", "content": "So."}]
+
+
 def test_tool_results_are_messages_of_their_own() -> None:
     """A text as it is, several pieces as a list, a document as one; what else the user says follows."""
     notes = Media(MediaKind.DOCUMENT, "é".encode(), media_type="text/plain", filename="n.txt")

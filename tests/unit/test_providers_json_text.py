@@ -32,7 +32,23 @@ def test_an_empty_object_has_no_members(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "null", "{", '{"a"}', '{"a":}', '{"a":1,}', '{"a":1}x', "{1:2}", '{"a":1 "b":2}', '"{}"', "{'a':1}"],
+    [
+        "",
+        "[]",
+        "null",
+        "{",
+        '{"a"}',
+        '{"a":}',
+        '{"a":1,}',
+        '{"a":1}x',
+        "{1:2}",
+        '{"a":1 "b":2}',
+        '"{}"',
+        "{'a':1}",
+        '{"a":NaN}',
+        '{"a":-Infinity}',
+        '{"a":' + "[" * 5000 + "]" * 5000 + "}",
+    ],
 )
 def test_what_is_no_object_is_refused(text: str) -> None:
     """Half an object is none."""

@@ -115,6 +115,14 @@ def test_sound_comes_with_its_words_and_goes_back_by_its_name() -> None:
     assert again(words, sound) == [{"role": "assistant", "content": None, "audio": {"id": "audio_1"}}]
 
 
+@pytest.mark.parametrize("state", [b'[],"model":"other"', b"[\xff]", b"["])
+def test_thinking_that_was_never_given_out_is_refused(state: bytes) -> None:
+    """Bytes that are not one JSON value would write the rest of the request."""
+    with pytest.raises(BackendError) as caught:
+        again(Part(Reasoning("hm"), opaque=OpaqueState("openrouter", "", "", state)))
+    assert caught.value.failure is Failure.INVALID
+
+
 def test_pictures_come_as_media_and_go_back_as_pictures() -> None:
     """By their bytes or by their address, as OpenRouter gives them."""
     pictures = [

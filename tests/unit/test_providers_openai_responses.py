@@ -204,6 +204,22 @@ def test_thinking_is_asked_for_sealed() -> None:
     assert with_params["reasoning"] == {"effort": "low", "summary": "detailed"}
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part(Reasoning("hm"), opaque=OpaqueState("openai", "", "", b'{"a":')),
+        Part(Reasoning("hm"), opaque=OpaqueState("openai", "", "", b'{"a":1},{"b":2}')),
+        Part(Reasoning("hm"), opaque=OpaqueState("openai", "", "", b"{\xff}")),
+        Part(Media(MediaKind.IMAGE, b"x", media_type="image/png"), opaque=OpaqueState("openai", "", "", b"\xff")),
+    ],
+)
+def test_state_that_was_never_given_out_is_refused(part: Part) -> None:
+    """It would end its item early, and write the rest of the request."""
+    with pytest.raises(BackendError) as caught:
+        items(Message(Role.ASSISTANT, (part,)))
+    assert caught.value.failure is Failure.INVALID
+
+
 def test_params_fill_and_options_win() -> None:
     """Byte for byte, as everywhere."""
     options = {"openai": '{"store":true, "metadata":{"z":40.0}}'}

@@ -31,6 +31,7 @@ PLAN = "tool_plan"
 member: `{"tool_plan": "..."}`."""
 
 _TEXTS = ("text/", "application/json")
+_CITATION = frozenset({"start", "end", "text", "sources", "content_index", "type"})
 
 
 def messages(system: Iterable[Part], conversation: Iterable[Message]) -> list[dict[str, Any]]:
@@ -82,7 +83,7 @@ def _assistant(parts: Iterable[Part]) -> dict[str, Any]:
     calls: list[dict[str, Any]] = []
     cited: list[orjson.Fragment] = []
     for part in parts:
-        cited += (orjson.Fragment(each.provider_json) for each in part.citations if each.provider_json)
+        cited += (orjson.Fragment(each.provider_json) for each in part.citations if _is_ours(each.provider_json))
         match part.kind:
             case ToolCall() as call:
                 calls.append(_call(call))
@@ -97,6 +98,15 @@ def _assistant(parts: Iterable[Part]) -> dict[str, Any]:
     if cited:
         message["citations"] = cited
     return message
+
+
+def _is_ours(json: str) -> bool:
+    """Say whether a citation is Cohere's: those of others it would refuse."""
+    try:
+        named = members(json).keys() if json else set[str]()
+    except ValueError:
+        return False
+    return bool(named) and named <= _CITATION
 
 
 def _plan(json: str) -> dict[str, orjson.Fragment]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import orjson
 
 from quickthorn_server.core.failures import BackendError, Failure
 
-_DECODER = json.JSONDecoder()
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t\n\r]+|[,:]')
 
@@ -27,9 +33,9 @@ def members(text: str) -> dict[str, str]:
     while True:
         if not text.startswith('"', at):
             raise ValueError(f"a member's name is expected at character {at}")
-        name, at = _DECODER.raw_decode(text, at)
+        name, at = _value(text, at)
         begin = _past(text, _skip(text, at), ":")
-        _, end = _DECODER.raw_decode(text, begin)
+        _, end = _value(text, begin)
         found[name] = text[begin:end]
         at = _skip(text, end)
         if text.startswith("}", at):
@@ -58,7 +64,7 @@ def elements(text: str) -> list[str]:
     while not text.startswith("]", at):
         if found:
             at = _past(text, at, ",")
-        _, end = _DECODER.raw_decode(text, at)
+        _, end = _value(text, at)
         found.append(text[at:end])
         at = _skip(text, end)
     if _skip(text, at + 1) != len(text):
@@ -90,6 +96,23 @@ def option_texts(given: Mapping[str, str], *names: str) -> dict[str, str]:
             except ValueError:
                 raise BackendError(Failure.INVALID, "provider options are no JSON object") from None
     return found
+
+
+def given_out(state: bytes) -> orjson.Fragment:
+    """Return JSON that was given out as the state of a part, byte for byte.  Raises BackendError (INVALID)."""
+    try:
+        orjson.loads(state)
+    except orjson.JSONDecodeError:
+        raise BackendError(Failure.INVALID, "the state of a part is not what was given out") from None
+    return orjson.Fragment(state)
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """Return the value that begins *at*, and where it ends.  Raises ValueError."""
+    try:
+        return _DECODER.raw_decode(text, at)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _skip(text: str, at: int) -> int:

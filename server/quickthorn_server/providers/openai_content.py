@@ -26,6 +26,7 @@ from quickthorn_server.core.content import (
 from quickthorn_server.core.dialects import OPENAI, Dialect, cache_mark
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.features import Feature
+from quickthorn_server.providers.json_text import given_out
 from quickthorn_server.providers.media import base64, uri
 
 NAME = "openai"
@@ -155,7 +156,7 @@ class Turns:
         """
         state = next((part.opaque.data for part in parts if part.opaque and part.opaque.data.startswith(b"[")), None)
         if state is not None:
-            message["reasoning_details"] = orjson.Fragment(state)
+            message["reasoning_details"] = given_out(state)
             return
         words = "".join(part.kind.text for part in parts if isinstance(part.kind, Reasoning))
         if not words or not (message.get("tool_calls") or self._dialect.echoes_all):

@@ -21,7 +21,7 @@ from quickthorn_server.core.content import (
     ToolResult,
 )
 from quickthorn_server.core.failures import BackendError, Failure
-from quickthorn_server.providers.json_text import members
+from quickthorn_server.providers.json_text import given_out, members
 from quickthorn_server.providers.media import base64, uri
 from quickthorn_server.providers.openai_content import CUSTOM, NAME, NOTES, cache_end
 
@@ -99,9 +99,9 @@ class Items:
                 )
             case Reasoning():
                 if part.opaque is not None and part.opaque.data.startswith(b"{"):
-                    yield orjson.Fragment(part.opaque.data)
+                    yield given_out(part.opaque.data)
             case Media(data=bytes(data)) if part.opaque is not None and part.opaque.data:
-                yield _drawn(part.opaque.data.decode(), data)
+                yield _drawn(part.opaque.data, data)
             case ProviderBlock() as block:
                 if block.type not in NOTES:
                     yield self.verbatim(block)
@@ -169,13 +169,13 @@ def _said(part: Part) -> dict[str, Any] | None:
 
 def _phase(part: Part) -> str | None:
     state = part.opaque.data if part.opaque is not None else b""
-    return state.removeprefix(PHASE).decode() if state.startswith(PHASE) else None
+    return state.removeprefix(PHASE).decode(errors="replace") if state.startswith(PHASE) else None
 
 
-def _drawn(item: str, picture: bytes) -> dict[str, Any]:
+def _drawn(item: bytes, picture: bytes) -> dict[str, Any]:
     """Return the item that drew *picture*, which travels as media and not once more in its state."""
     try:
-        fields: dict[str, Any] = {name: orjson.Fragment(value) for name, value in members(item).items()}
+        fields: dict[str, Any] = {name: orjson.Fragment(value) for name, value in members(item.decode()).items()}
     except ValueError:
         raise BackendError(Failure.INVALID, "the state of a picture is not what it was") from None
     return {**fields, "result": base64(picture)}
