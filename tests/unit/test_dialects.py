@@ -251,6 +251,8 @@ def test_options_are_read_by_both_names() -> None:
         ("openai", "http://127.0.0.1:8000/v1", "/other", "http://127.0.0.1:8000/v1/other"),
         ("groq", "", "", "https://api.groq.com/openai/v1/chat/completions"),
         ("groq", "https://api.groq.com", "", "https://api.groq.com/openai/v1/chat/completions"),
+        ("xai", "https://api", "", "https://api/chat/completions"),
+        ("ollama", "http://127.0.0.1:1143", "", "http://127.0.0.1:1143/chat/completions"),
         ("perplexity", "https://proxy/pplx", "", "https://proxy/pplx/chat/completions"),
     ],
 )

@@ -324,6 +324,11 @@ OF_P = "/projects/p/locations/us-east5/publishers/google/models/m:generateConten
     [
         ("gemini", {}, GOOGLE + "/v1beta/models/m:generateContent"),
         ("gemini", {"model": "tunedModels/t"}, GOOGLE + "/v1beta/tunedModels/t:generateContent"),
+        (
+            "gemini",
+            {"model": "tunedModels/a b?c#dé"},
+            f"{GOOGLE}/v1beta/tunedModels/a%20b%3Fc%23d%C3%A9:generateContent",
+        ),
         ("gemini", {"base_url": "http://h/g/"}, "http://h/g/v1beta/models/m:generateContent"),
         ("gemini", {"base_url": "http://h/v1beta"}, "http://h/v1beta/models/m:generateContent"),
         ("gemini", {"base_url": "http://h/v1/"}, "http://h/v1/models/m:generateContent"),

@@ -53,6 +53,7 @@ def test_every_word_makes_its_provider() -> None:
         (backend("vertex", location="evil.example/"), "location"),
         (backend("cohere", "api.cohere.com"), "base_url"),
         (backend("bedrock", aws_region="us-east-1"), ""),
+        (backend("bedrock", aws_region="eu west/1"), "aws_region"),
         (backend("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com"), ""),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Burst, Opened
@@ -12,7 +12,7 @@ from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.providers import bedrock_embed, bedrock_errors
-from quickthorn_server.providers.address import joined
+from quickthorn_server.providers.address import escaped, joined
 from quickthorn_server.providers.bedrock_aws import INSTALLED, Chain, Key, load, region_of_environment, signed
 from quickthorn_server.providers.bedrock_keys import KeyRing
 from quickthorn_server.providers.bedrock_reply import Answer
@@ -24,9 +24,7 @@ from quickthorn_server.providers.http_provider import Batch, Embedded, Header, H
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 _HOST = re.compile(r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
-_AS_IT_IS = ":@!$&'()*+,;="
-"""What may stand in a path unescaped: the HTTP client would take the escapes back, and the signature would not fit."""
-
+_REGION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _ANY_REGION = "us-east-1"
 
 
@@ -42,7 +40,7 @@ class BedrockFormat:
         self._backend = backend
         self._key = key if backend.api_key is None else None
         self._region = region_of(backend)
-        path = f"/model/{quote(backend.model, safe=_AS_IT_IS)}"
+        path = f"/model/{escaped(backend.model)}"
         base = backend.base_url or _address(self._region)
         self._converse_url = joined(base, backend.path or f"{path}/converse")
         self._invoke_url = joined(base, backend.path or f"{path}/invoke")
@@ -104,8 +102,11 @@ def problems(backend: Backend) -> list[str]:
     found: list[str] = []
     if not INSTALLED:
         found.append("provider: bedrock needs botocore; pip install 'quickthorn[bedrock]'")
-    if not region_of(backend):
+    region = region_of(backend)
+    if not region:
         found.append("aws_region: which region is not said; set it here, or AWS_REGION in the environment")
+    elif not _REGION.fullmatch(region):
+        found.append(f"aws_region: {region!r} is no region of AWS's: write eu-central-1")
     return found
 
 

@@ -11,7 +11,7 @@ from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.providers import gemini_embed, gemini_errors
-from quickthorn_server.providers.address import joined
+from quickthorn_server.providers.address import escaped, joined
 from quickthorn_server.providers.event_stream import SSE, EventReading
 from quickthorn_server.providers.gemini_dialect import Dialect
 from quickthorn_server.providers.gemini_reply import Answer
@@ -87,7 +87,7 @@ class GeminiFormat(GoogleFormat):
 def placed(base_url: str, version: str, resource: str) -> str:
     """Return the address of *resource*; a version that *base_url* ends with counts instead of *version*."""
     found = _VERSIONED.search(base_url)
-    return joined(base_url, f"/{found[1] if found else version}/{resource}")
+    return joined(base_url, f"/{found[1] if found else version}/{escaped(resource, '/')}")
 
 
 def pathed(backend: Backend) -> str:

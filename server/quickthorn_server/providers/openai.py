@@ -78,5 +78,5 @@ class OpenAiFormat:
         The bare host of a known service means its whole address.
         """
         known, given = self._dialect.base_url, self._backend.base_url.rstrip("/")
-        root = known if known.startswith(given) else given
+        root = known if not given or known.startswith(f"{given}/") else given
         return f"{root.removesuffix(path)}/{(self._backend.path or path).lstrip('/')}"
