@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,6 +63,35 @@ def test_settings_are_checked_in_words(given: Backend, problem: str) -> None:
     found = check_options(given)
     assert len(found) == bool(problem)
     assert all(problem in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("provider", "given", "problem"),
+    [
+        ("anthropic", {"output_config": 5}, "params.output_config: must be a mapping"),
+        ("anthropic", {"tool_choice": "auto"}, "params.tool_choice: must be a mapping"),
+        ("anthropic", {"max_tokens": "abc", "thinking": None}, "params.max_tokens: must be a number"),
+        ("gemini", {"generationConfig": [1]}, "params.generationConfig: must be a mapping"),
+        ("vertex", {"generation_config": {"thinkingConfig": 5}}, "params.generation_config.thinkingConfig: must be"),
+        ("gemini", {"temperature": True}, "params.temperature: must be a number"),
+        ("bedrock", {"inferenceConfig": {"maxTokens": "abc"}}, "params.inferenceConfig.maxTokens: must be a number"),
+        ("openai", {"tool_choice": "auto", "reasoning": 5}, ""),
+        ("openai", {"temperature": "hot"}, "params.temperature: must be a number"),
+    ],
+)
+def test_params_of_the_wrong_kind_are_found_before_the_first_call(
+    provider: str, given: dict[str, Any], problem: str
+) -> None:
+    """They would stop the server, or fail every call as a fault of ours; what else they mean is the provider's."""
+    found = check_options(replace(backend(provider, aws_region="us-east-1", project="p"), params=given))
+    assert len(found) == bool(problem)
+    assert all(line.startswith(problem) for line in found)
+
+
+def test_the_responses_interface_counts_on_other_params() -> None:
+    """What is a word in one interface is a mapping in the other."""
+    given = replace(backend("openai", api="responses"), params={"reasoning": "high"})
+    assert check_options(given) == ["params.reasoning: must be a mapping"]
 
 
 def test_a_missing_extra_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

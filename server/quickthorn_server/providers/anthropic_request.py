@@ -157,7 +157,7 @@ def _stops(stop: Iterable[str]) -> list[str]:
 
 
 def _thinks(mode: Mapping[str, Any]) -> bool:
-    return mode["type"] in {"enabled", "adaptive"}
+    return mode.get("type") in {"enabled", "adaptive"}
 
 
 def _check(fields: Mapping[str, Any], rules: Claude) -> None:

@@ -79,7 +79,7 @@ class RequestForm:
     def _generation(self, prompt: Prompt) -> dict[str, Any]:
         settings = {**self._settings, **_tunables(prompt.sampling), **_format(prompt.response_format)}
         if wanted := self._dialect.thinking(prompt.reasoning):
-            kept = dict(self._settings.get("thinkingConfig", {}))
+            kept = dict(self._settings.get("thinkingConfig") or {})
             if any(name in wanted for name in _HOW_MUCH):
                 kept = {name: value for name, value in kept.items() if name not in _HOW_MUCH}
             settings["thinkingConfig"] = {**kept, **wanted}

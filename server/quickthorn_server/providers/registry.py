@@ -12,7 +12,7 @@ from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.dialects import DIALECTS
 from quickthorn_server.core.provider import Provider
 from quickthorn_server.core.secret import Secret
-from quickthorn_server.providers import bedrock
+from quickthorn_server.providers import bedrock, params
 from quickthorn_server.providers.anthropic import AnthropicFormat
 from quickthorn_server.providers.azure import AzureFormat
 from quickthorn_server.providers.bedrock import BedrockFormat
@@ -100,8 +100,8 @@ def check_options(backend: Backend) -> list[str]:
     if backend.provider == "vertex" and not is_location(location):
         return [f"location: {location!r} is no place of Google's: write europe-west4, or global"]
     if backend.provider == "bedrock":
-        return bedrock.problems(backend)
-    return []
+        return [*bedrock.problems(backend), *params.problems(backend)]
+    return params.problems(backend)
 
 
 def _is_address(url: str) -> bool:
