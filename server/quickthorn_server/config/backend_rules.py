@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.defaults import LOCAL_MODEL, embedding_space, timeouts_rule
 from quickthorn_server.config.errors import Finding, is_key
+from quickthorn_server.config.models import models
 from quickthorn_server.core.known import KNOWN
 
 _WIRE_KEYS = frozenset({"base_url", "path", "headers", "api_key_env", "api_key_file"})
@@ -36,10 +38,19 @@ def _foreign_keys(backend: Backend) -> Iterator[Finding]:
 def _no_key(backend: Backend) -> Iterator[Finding]:
     known = KNOWN[backend.provider]
     missing = backend.api_key_env is None and backend.api_key_file is None
-    if missing and known.remote and not known.keyless and backend.base_url in {None, known.base_url}:
+    if missing and known.remote and not known.keyless and _its_own(backend):
         where = known.base_url or f'provider "{backend.provider}"'
         variable = f"{backend.provider.upper()}_API_KEY"
         yield Finding((), f"{where} needs a key", f"write api_key_env: {variable}, or api_key_file: its path")
+
+
+def _its_own(backend: Backend) -> bool:
+    """Say whether the provider itself is asked, however its address is written; plain HTTP is something before it."""
+    if backend.base_url is None:
+        return True
+    url, own = urlsplit(backend.base_url), urlsplit(KNOWN[backend.provider].base_url).hostname
+    host = url.hostname or ""
+    return url.scheme == "https" and (host == own or models().own(backend.provider, host))
 
 
 def _no_address(backend: Backend) -> Iterator[Finding]:

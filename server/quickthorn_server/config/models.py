@@ -64,6 +64,11 @@ class Models:
     def __iter__(self) -> Iterator[Model]:
         return map(_model, self.rows)
 
+    def own(self, provider: str, host: str) -> bool:
+        """Say whether *host* is the *provider*'s own."""
+        found = self.providers.get(provider)
+        return found is not None and any(fnmatchcase(host, each) for each in found.hosts)
+
     def at(self, speaks: str, host: str, names: Iterable[str]) -> Model | None:
         """Return the model that a backend asks whose configuration says provider *speaks* and one of *names*.
 
@@ -71,7 +76,7 @@ class Models:
         be it a gateway, a proxy or a server of one's own, is not known, whatever name the model has there.
         """
         for provider, known in self.providers.items():
-            own = provider == speaks if not host else any(fnmatchcase(host, each) for each in known.hosts)
+            own = self.own(provider, host) if host else provider == speaks
             if own and speaks in {provider, known.speaks}:
                 row = next((row for name in names if (row := self.by_name.get((provider, name)))), None)
                 return None if row is None else _model(row)
