@@ -257,6 +257,9 @@ def test_attempts_count_all_lanes() -> None:
         ([Failure.UNAUTHENTICATED, Failure.FORBIDDEN], Reason.BACKEND_MISCONFIGURED),
         ([Failure.UNAUTHENTICATED, Failure.UNAVAILABLE], Reason.ALL_FAILED),
         ([Failure.CONTEXT_LENGTH, Failure.TOO_LARGE], Reason.CONTEXT_TOO_LONG),
+        ([Failure.UNSUPPORTED, Failure.TOO_LARGE], Reason.NO_ELIGIBLE_BACKEND),
+        ([Failure.CONTEXT_LENGTH, Failure.NOT_FOUND], Reason.BACKEND_MISCONFIGURED),
+        ([Failure.UNSUPPORTED, Failure.RATE_LIMITED], Reason.ALL_FAILED),
         ([Failure.CONTENT_FILTERED, Failure.UNAVAILABLE], Reason.CONTENT_FILTERED),
         ([Failure.UNAVAILABLE, Failure.CONTENT_FILTERED], Reason.ALL_FAILED),
         ([Failure.UNAVAILABLE, Failure.INVALID], Reason.REJECTED),
@@ -266,11 +269,19 @@ def test_attempts_count_all_lanes() -> None:
 def test_the_status_is_that_of_the_first_lane_unless_it_must_hold_everywhere(
     failures: list[Failure], reason: Reason
 ) -> None:
-    """One lane's key or limit is not the call's: those reasons need every lane to agree."""
+    """One lane's key or limit is not the call's: those reasons need every lane to agree.
+
+    Where lanes differ in why nobody ever will answer, it must not look as if asking again helped.
+    """
     one, two = failures
     played, _ = streamed(a=fails(one, http_status=599), b=fails(two, http_status=599))
     assert played.error is not None
     assert played.error.reason is reason
+    lasting = reason in {Reason.NO_ELIGIBLE_BACKEND, Reason.CONTEXT_TOO_LONG, Reason.BACKEND_MISCONFIGURED}
+    assert set(played.error.metadata) == (
+        {"a", "b"} if lasting else {"backend"} if reason is Reason.REJECTED else set()
+    )
+    assert played.error.retry_after is None or not lasting
 
 
 @pytest.mark.parametrize("failure", [Failure.UNAUTHENTICATED, Failure.RATE_LIMITED, Failure.CONTEXT_LENGTH])

@@ -14,6 +14,7 @@ from quickthorn_server.execution.refusal import AtLimit, KeyRefused, RateGated, 
 
 _SOON = 1.0  # seconds; where waiting helps and nobody said how long
 
+_NOTHING_HELPS = {Reason.BACKEND_MISCONFIGURED, Reason.NO_ELIGIBLE_BACKEND, Reason.CONTEXT_TOO_LONG}
 _WAITING_HELPS = {Reason.ALL_FAILED, Reason.NO_HEALTHY_BACKEND, Reason.RATE_LIMITED}
 
 
@@ -46,7 +47,9 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
         return CallError(reason, message, trace=trace, metadata={"backend": rejecting})
     told = ", ".join(f"{name} {error.failure.value}" for name, error in errors)
     wait = _wait([error for _, error in errors]) if reason in _WAITING_HELPS else None
-    return CallError(reason, f"no backend of route {route} answered: {told}", retry_after=wait, trace=trace)
+    facts = {name: str(error) for name, error in errors} if reason in _NOTHING_HELPS else None
+    message = f"no backend of route {route} answered: {told}"
+    return CallError(reason, message, retry_after=wait, trace=trace, metadata=facts)
 
 
 def _gated(refused: Sequence[Refused], failed: Collection[str]) -> list[tuple[str, BackendError]]:
@@ -67,8 +70,13 @@ def reason_of(errors: Sequence[BackendError], *, everybody: bool) -> Reason:
     """
     meanings = [MEANING[error.failure] for error in errors]
     first = next((meaning for meaning in meanings if meaning.terminal), meanings[0])
-    agreed = everybody and all(meaning.alone is first.alone for meaning in meanings)
-    return first.alone if agreed or not first.unanimous else Reason.ALL_FAILED
+    said = {meaning.alone for meaning in meanings}
+    if (everybody and len(said) == 1) or not first.unanimous:
+        return first.alone
+    if everybody and said <= _NOTHING_HELPS:  # asking again would not help, so it must not look as if it did
+        misconfigured = Reason.BACKEND_MISCONFIGURED in said
+        return Reason.BACKEND_MISCONFIGURED if misconfigured else Reason.NO_ELIGIBLE_BACKEND
+    return Reason.ALL_FAILED
 
 
 def broken(error: BackendError, trace: Trace, delivered: int) -> CallError:
