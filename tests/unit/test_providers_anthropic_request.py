@@ -273,10 +273,6 @@ PDF = Media(MediaKind.DOCUMENT, data=b"%PDF", media_type="application/pdf", file
             {"type": "image", "source": {"type": "url", "url": "https://h/a.png"}},
         ),
         (
-            Media(MediaKind.IMAGE, uri="data:image/gif;base64,eA=="),
-            {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": "eA=="}},
-        ),
-        (
             Media(MediaKind.IMAGE, provider_file_id="file_1"),
             {"type": "image", "source": {"type": "file", "file_id": "file_1"}},
         ),

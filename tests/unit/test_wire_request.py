@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from quickthorn import messages as pb
+from quickthorn_server.core.content import Media, MediaKind
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
 from quickthorn_server.core.prompt import Prompt
@@ -81,6 +82,9 @@ PART = "messages[0].parts[1]"
         (says({"image": {}}), f"{PART}.image", "must have data, uri or provider_file_id"),
         (says({"image": {"data": b"x"}}), f"{PART}.image.media_type", "is required with data"),
         (says({"audio": {"uri": ""}}), f"{PART}.audio.uri", "must not be empty"),
+        (says({"image": {"uri": "data:image/png;base64,%%"}}), f"{PART}.image.uri", "base64 that is none"),
+        (says({"image": {"uri": "data:image/png;base64,"}}), f"{PART}.image.uri", "must not be empty"),
+        (says({"image": {"uri": "data:;base64,eA=="}}), f"{PART}.image.media_type", "is required with data"),
         (says({"video": {"provider_file_id": ""}}), f"{PART}.video.provider_file_id", "must not be empty"),
         (says({"document": {"data": b"", "media_type": "a/b"}}), f"{PART}.document.data", "must not be empty"),
         (says({"tool_call": {"name": "f"}}, ASSISTANT), f"{PART}.tool_call.id", "must not be empty"),
@@ -237,6 +241,23 @@ def test_other_cases_of_a_choice_are_read(given: dict[str, Any], expected: objec
     prompt = prompt_of(tools=tools, **given)
     (name,) = given
     assert getattr(prompt, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"uri": "data:image/png;base64,eA=="}, Media(MediaKind.IMAGE, b"x", media_type="image/png")),
+        (
+            {"uri": "data:a/b;base64,eA==", "media_type": "image/gif"},
+            Media(MediaKind.IMAGE, b"x", media_type="image/gif"),
+        ),
+        ({"uri": "data:,x"}, Media(MediaKind.IMAGE, uri="data:,x")),
+        ({"uri": "https://h/a,b;base64,eA=="}, Media(MediaKind.IMAGE, uri="https://h/a,b;base64,eA==")),
+    ],
+)
+def test_bytes_in_an_address_are_data(given: dict[str, str], expected: Media) -> None:
+    """Nobody has to fetch them, so every provider that takes bytes takes them, and in its own way."""
+    assert prompt_of(**says({"image": given})).messages[0].parts[1].kind == expected
 
 
 def test_an_empty_request_leaves_everything_open() -> None:

@@ -28,6 +28,7 @@ from quickthorn_server.core.content import (
     ToolCall,
     ToolResult,
 )
+from quickthorn_server.core.data_uri import unpacked
 from quickthorn_server.edge.violations import Violations
 
 _ROLES = {pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT, pb.ROLE_SYSTEM: Role.SYSTEM}
@@ -175,17 +176,30 @@ def media(kind: MediaKind, given: pb.Media, field: str, violations: Violations) 
         violations.add(field, "must have data, uri or provider_file_id")
     else:
         violations.check(bool(getattr(given, source)), f"{field}.{source}", "must not be empty")
-    if source == "data":
-        violations.check(bool(given.media_type), f"{field}.media_type", "is required with data")
+    media_type, data = given.media_type, given.data if source == "data" else None
+    if held := _held(given.uri, f"{field}.uri", violations):
+        media_type, data = given.media_type or held[0], held[1]
+        violations.check(bool(data), f"{field}.uri", "must not be empty")
+    if data is not None:
+        violations.check(bool(media_type), f"{field}.media_type", "is required with data")
     return Media(
         kind=kind,
-        data=given.data if source == "data" else None,
-        uri=given.uri,
+        data=data,
+        uri=given.uri if data is None else "",
         provider_file_id=given.provider_file_id,
-        media_type=given.media_type,
+        media_type=media_type,
         filename=given.filename,
         detail=given.detail,
     )
+
+
+def _held(address: str, field: str, violations: Violations) -> tuple[str, bytes] | None:
+    """Return the type and the bytes of a data address: nobody has to fetch them, so they are data to every provider."""
+    try:
+        return unpacked(address)
+    except ValueError:
+        violations.add(field, "holds base64 that is none")
+        return None
 
 
 def _tool_call(call: pb.ToolCall, field: str, violations: Violations) -> ToolCall:

@@ -29,8 +29,6 @@ def _source(media: Media) -> dict[str, str]:
         return {"type": "file", "file_id": media.provider_file_id}
     if media.data is not None:
         return _inline(media.kind, media.data, media.media_type.partition(";")[0].strip().lower())
-    if media.uri.startswith("data:"):
-        return _data_uri(media)
     if not media.uri.startswith(("https://", "http://")):
         raise cannot("an address that is neither https nor http")
     return {"type": "url", "url": media.uri}
@@ -47,11 +45,3 @@ def _inline(kind: MediaKind, data: bytes, media_type: str) -> dict[str, str]:
     if media_type not in (_IMAGES if kind is MediaKind.IMAGE else {_PDF}):
         raise cannot(f"{kind.value}s of type {media_type or 'unknown'}")
     return {"type": "base64", "media_type": media_type, "data": base64(data)}
-
-
-def _data_uri(media: Media) -> dict[str, str]:
-    """Return what a data URI (RFC 2397) holds: the API takes none as an address."""
-    media_type, _, data = media.uri.removeprefix("data:").partition(";base64,")
-    if media_type not in _IMAGES | {_PDF} or not data:
-        raise cannot(f"{media.kind.value}s in such a data address")
-    return {"type": "base64", "media_type": media_type, "data": data}

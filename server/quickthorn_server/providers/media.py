@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 
 from quickthorn_server.core.content import Media, MediaKind
+from quickthorn_server.core.data_uri import unpacked
 
 ANYTHING = "application/octet-stream"
 
@@ -23,11 +24,11 @@ def uri(media: Media) -> str:
 
 def unwrapped(kind: MediaKind, address: str) -> Media:
     """Return what *address* is: the bytes of a data URI, or the address itself.  Raises ValueError for bad base64."""
-    head, comma, data = address.partition(",")
-    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+    held = unpacked(address)
+    if held is None:
         return Media(kind, uri=address)
-    media_type = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
-    return Media(kind, b64decode(data, validate=True), media_type=media_type or ANYTHING)
+    media_type, data = held
+    return Media(kind, data, media_type=media_type or ANYTHING)
 
 
 def sound_type(sound: bytes) -> str:
