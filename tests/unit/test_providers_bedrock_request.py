@@ -302,6 +302,8 @@ def test_an_assistants_turn_goes_back_as_it_came() -> None:
     ]
 
 
+HARD = ReasoningOptions(effort=ReasoningEffort.HIGH)
+THINKER = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 USED = Message(Role.ASSISTANT, (Part(ToolCall("c", "f", "{}")),))
 
 
@@ -314,6 +316,11 @@ USED = Message(Role.ASSISTANT, (Part(ToolCall("c", "f", "{}")),))
         (Prompt((HI,), tools=(function("f"),), tool_choice=ToolChoice(parallel=False)), CLAUDE),
         (Prompt((HI, USED), tools=(function("f"),), tool_choice=ToolChoice(ToolMode.NONE)), CLAUDE),
         (Prompt((HI,), system=(Part(PNG),)), CLAUDE),
+        (Prompt((HI,), sampling=Sampling(temperature=0.2), reasoning=HARD), THINKER),
+        (Prompt((HI,), sampling=Sampling(top_p=0.5), reasoning=HARD), THINKER),
+        (Prompt((HI,), sampling=Sampling(top_k=5), reasoning=HARD), THINKER),
+        (Prompt((HI,), reasoning=HARD, tools=(function("f"),), tool_choice=ToolChoice(name="f")), THINKER),
+        (Prompt((HI,), reasoning=HARD, tools=(function("f"),), tool_choice=ToolChoice(ToolMode.REQUIRED)), THINKER),
         *(
             (Prompt((Message(Role.USER, (Part(kind),)),)), CLAUDE)
             for kind in (

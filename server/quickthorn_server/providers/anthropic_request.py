@@ -22,7 +22,7 @@ from quickthorn_server.core.prompt import (
 )
 from quickthorn_server.providers.anthropic_content import NAME, container, conversation, marked, verbatim
 from quickthorn_server.providers.anthropic_errors import cannot
-from quickthorn_server.providers.anthropic_thinking import effort, output_limit, thinking
+from quickthorn_server.providers.anthropic_thinking import effort, excluded, output_limit, thinking, turned_on
 from quickthorn_server.providers.json_text import options
 
 API_VERSION = "2023-06-01"
@@ -30,7 +30,6 @@ _WITHOUT_SAMPLING = "2026-10-21"  # "Migrating to API version 2026-10-21": no te
 
 _SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 _CHOICES = {ToolMode.AUTO: "auto", ToolMode.REQUIRED: "any", ToolMode.NONE: "none"}
-_LEAST_TOP_P_THINKING = 0.95
 
 
 class RequestForm:
@@ -76,7 +75,7 @@ class RequestForm:
         mode = thinking(prompt.reasoning, self._rules, limit)
         if mode is None:
             return {}
-        return {"thinking": mode} | (dict.fromkeys(_SAMPLING & fields.keys()) if _thinks(mode) else {})
+        return {"thinking": mode} | (dict.fromkeys(_SAMPLING & fields.keys()) if turned_on(mode) else {})
 
     def _tunables(self, sampling: Sampling) -> dict[str, Any]:
         """Return the settings of the prompt; the one temperature that every model has is not worth a refusal."""
@@ -156,26 +155,16 @@ def _stops(stop: Iterable[str]) -> list[str]:
     return given
 
 
-def _thinks(mode: Mapping[str, Any]) -> bool:
-    return mode.get("type") in {"enabled", "adaptive"}
-
-
 def _check(fields: Mapping[str, Any], rules: Claude) -> None:
-    """Refuse what the API would refuse: its answer would end the call, where another backend may do what is asked.
-
-    "Extended thinking": with thinking no other temperature than 1, no `top_k`, `top_p` from 0.95 to 1, no forced tools.
-    """
-    choice = fields.get("tool_choice") or {}
-    forced = choice.get("type") in {"any", "tool"}
-    if forced and not rules.forced_tools:
-        raise cannot("forced tools for this model")
-    mode = fields.get("thinking")
-    if not isinstance(mode, Mapping) or not _thinks(mode):
-        return
-    if forced:
-        raise cannot("thinking with forced tools")
-    temperature, top_p = fields.get("temperature"), fields.get("top_p")
-    if temperature not in {None, 1} or fields.get("top_k") is not None:
-        raise cannot("thinking with a temperature other than 1, or with top_k")
-    if top_p is not None and top_p < _LEAST_TOP_P_THINKING:
-        raise cannot("thinking with a top_p below 0.95")
+    """Refuse what the API would refuse: its answer would end the call, where another backend may do what is asked."""
+    mode, choice = fields.get("thinking"), fields.get("tool_choice") or {}
+    what = excluded(
+        rules,
+        thinks=isinstance(mode, Mapping) and turned_on(mode),
+        forced=choice.get("type") in {"any", "tool"},
+        temperature=fields.get("temperature"),
+        top_p=fields.get("top_p"),
+        top_k=fields.get("top_k"),
+    )
+    if what:
+        raise cannot(what)

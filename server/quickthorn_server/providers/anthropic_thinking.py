@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from quickthorn_server.core.claude import Claude
@@ -15,6 +16,7 @@ THINKING_ROOM = 16_384
 """The same where the model thinks, which counts as output: half of what the smallest thinking Claude may write."""
 
 _LEAST_BUDGET = 1024
+_LEAST_TOP_P = 0.95
 
 _SHARES = {
     ReasoningEffort.MINIMAL: 0.1,
@@ -64,6 +66,36 @@ def effort(asked: ReasoningOptions, rules: Claude) -> str | None:
     """Return the word of `output_config.effort`, None = leave it to the model."""
     place = _PLACES.get(asked.effort) if asked.effort is not None else None
     return rules.efforts[place] if place is not None and rules.efforts else None
+
+
+def turned_on(mode: Mapping[str, Any]) -> bool:
+    """Say whether a model asked with this `thinking` will think."""
+    return mode.get("type") in {"enabled", "adaptive"}
+
+
+def excluded(
+    rules: Claude,
+    *,
+    thinks: bool,
+    forced: bool,
+    temperature: float | None,
+    top_p: float | None,
+    top_k: int | None,
+) -> str:
+    """Return what is too much to ask at once, "" = nothing, whoever serves the model.
+
+    "Extended thinking": with thinking no other temperature than 1, no `top_k`, `top_p` from 0.95 to 1, no *forced*
+    tools.
+    """
+    if forced and not rules.forced_tools:
+        return "forced tools for this model"
+    if not thinks:
+        return ""
+    if forced:
+        return "thinking with forced tools"
+    if temperature not in {None, 1} or top_k is not None:
+        return "thinking with a temperature other than 1, or with top_k"
+    return "thinking with a top_p below 0.95" if top_p is not None and top_p < _LEAST_TOP_P else ""
 
 
 def _off(rules: Claude) -> dict[str, Any] | None:

@@ -84,10 +84,11 @@ class Documents:
 
 def media_block(media: Media, documents: Documents) -> dict[str, Any]:
     """Return the block of a piece of media.  Raises BackendError (UNSUPPORTED) for what Converse takes in no format."""
+    source = _source(media)  # first: of what is not here nobody need know the format
     block: dict[str, Any] = {"format": _format(media)}
     if media.kind is MediaKind.DOCUMENT:
         block["name"] = documents.name(media.filename)
-    return {media.kind.value: block | {"source": _source(media)}}
+    return {media.kind.value: block | {"source": source}}
 
 
 def media_of(kind: str, block: Mapping[str, Any]) -> Media:
@@ -109,7 +110,7 @@ def _format(media: Media) -> str:
         ending = _ENDINGS.get(ending, ending)
         found = ending if ending in formats.values() else None
     if found is None:
-        raise _cannot(f"{media.kind.value} in this format")
+        raise _cannot(f"{media.kind.value}s of type {media.media_type or 'unknown'}")
     return found
 
 

@@ -23,7 +23,7 @@ from quickthorn_server.core.prompt import (
     ToolChoice,
     ToolMode,
 )
-from quickthorn_server.providers.anthropic_thinking import effort, output_limit, thinking
+from quickthorn_server.providers.anthropic_thinking import effort, excluded, output_limit, thinking, turned_on
 from quickthorn_server.providers.bedrock_content import NAME, cache_point, cannot, conversation, verbatim
 from quickthorn_server.providers.json_text import options
 
@@ -68,6 +68,7 @@ class RequestForm:
         system_turns = self._rules is not None and self._rules.system_turns
         head, turns = conversation(prompt.system, prompt.messages, system_turns=system_turns)
         special = self._special(prompt)
+        self._check(prompt, special)
         fields: dict[str, Any] = {
             "messages": turns,
             "system": head or None,
@@ -80,6 +81,22 @@ class RequestForm:
         if prompt.sampling.stop and self._rules is not None:
             fields["additionalModelResponseFieldPaths"] = ["/stop_sequence"]  # else it does not say which one it met
         return orjson.dumps(_known(fields) | options(prompt.provider_options_json, NAME))
+
+    def _check(self, prompt: Prompt, special: Mapping[str, Any]) -> None:
+        """Refuse what a Claude would refuse, so that another backend may do what is asked."""
+        if self._rules is None:
+            return
+        sampling, choice = prompt.sampling, prompt.tool_choice if prompt.tools else None
+        what = excluded(
+            self._rules,
+            thinks=turned_on({**self._more, **special}.get("thinking") or _OFF),
+            forced=choice is not None and (bool(choice.name) or choice.mode is ToolMode.REQUIRED),
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+        )
+        if what:
+            raise cannot(what)
 
     def _defaults(self, special: Mapping[str, Any]) -> dict[str, Any]:
         """Return the backend's settings, without those that a Claude which thinks refuses."""

@@ -12,7 +12,7 @@ _NUMBERS = frozenset({"maxtokens", "maxoutputtokens", "maxcompletiontokens", "te
 _GOOGLES = frozenset({"generationconfig", "toolconfig", "thinkingconfig"})
 _OBJECTS: Mapping[str, frozenset[str]] = {
     "anthropic": frozenset({"outputconfig", "thinking", "toolchoice"}),
-    "bedrock": frozenset({"inferenceconfig", "outputconfig", "additionalmodelrequestfields"}),
+    "bedrock": frozenset({"inferenceconfig", "outputconfig", "additionalmodelrequestfields", "thinking"}),
     "gemini": _GOOGLES,
     "vertex": _GOOGLES,
 }
