@@ -24,6 +24,9 @@ _MODELS = {
     "cohere": "command-a-03-2025",
 }
 _FOUR_FIFTHS = 0.8
+_FRAMING_HEADERS = frozenset(
+    {"connection", "content-encoding", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
+)
 _KEY_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
 
 
@@ -66,6 +69,13 @@ def _keys_in_headers(backend: Backend) -> Iterator[Finding]:
     for name, text in backend.headers.items():
         if name.lower() in _KEY_HEADERS or is_key(text):
             yield Finding(("headers", name), "a header here must not carry a key", "use api_key_env", at_key=True)
+
+
+def _framing_headers(backend: Backend) -> Iterator[Finding]:
+    for name in backend.headers:
+        if name.lower() in _FRAMING_HEADERS:
+            message = f'"{name.lower()}" is about the connection, which is not told here'
+            yield Finding(("headers", name), message, "remove it", at_key=True)
 
 
 def _model(backend: Backend) -> Iterator[Finding]:
@@ -135,6 +145,7 @@ BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _no_key,
     _no_address,
     _keys_in_headers,
+    _framing_headers,
     _model,
     _narrow_context,
     _no_script,
