@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.providers.bedrock_aws import Chain, Found, Frame, FrameDecoder, Key, signed
 from quickthorn_server.providers.bedrock_keys import RENEWAL, RETRY, KeyRing
+from quickthorn_server.providers.sse import EVENT_BYTES
 from tests.support.frames import event, exception, framed
 from tests.support.sigv4 import signature_of
 
@@ -51,7 +52,7 @@ def _prelude(length: int, headers: int = 0) -> bytes:
 @pytest.mark.parametrize(
     "body",
     [
-        _prelude(16 * 1024 * 1024),
+        _prelude(EVENT_BYTES + 1),
         _prelude(15),
         _prelude(0),
         _prelude(2**32 - 1),

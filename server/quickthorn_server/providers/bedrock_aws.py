@@ -131,7 +131,7 @@ class FrameDecoder:
         """Give the parser a frame's first bytes at once: a wrong checksum is seen before the frame is waited for."""
         length = int.from_bytes(self._held[:4], "big")
         if not _LEAST_BYTES <= length <= EVENT_BYTES:
-            raise BackendError(Failure.PROTOCOL, "an event is longer than 4 MiB, or shorter than any")
+            raise BackendError(Failure.PROTOCOL, "an event is longer than 32 MiB, or shorter than any")
         self._give(_PRELUDE_BYTES)
         self._length = length
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from quickthorn_server.core.failures import BackendError, Failure
 
-EVENT_BYTES = 4 * 1024 * 1024
-"""The longest event, and the longest line."""
+EVENT_BYTES = 32 * 1024 * 1024
+"""The longest event, and the longest line: as long as a whole answer, because a picture comes in one of them."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -51,7 +51,7 @@ class SseDecoder:
         for line in lines:
             self._take(line, events)
         if self._size + len(self._line) > EVENT_BYTES:
-            raise BackendError(Failure.PROTOCOL, "an event is longer than 4 MiB")
+            raise BackendError(Failure.PROTOCOL, "an event is longer than 32 MiB")
         return events
 
     def finish(self) -> list[Event]:
