@@ -212,6 +212,13 @@ def test_calls_without_identifiers_get_some(indexes: tuple[int | None, int | Non
     assert fold.parts() == expected
 
 
+@pytest.mark.parametrize("reported", [{"prompt_tokens": "3", "completion_tokens": -2}, {"total_tokens": None}])
+def test_a_usage_without_numbers_is_none(reported: dict[str, Any]) -> None:
+    """What cannot be counted is unknown, and unknown is not "reported"."""
+    chunks = flat(delta(content="a"), event(STOP), event(usage=reported), DONE)
+    assert not any(isinstance(chunk, UsageReport) for chunk in chunks)
+
+
 def test_what_names_an_answer_without_headers() -> None:
     """Two answers of one conversation must not give the same name to their calls: the body's identifier counts."""
     reading = EventReading(Answer(Opened(http_status=200)))

@@ -22,6 +22,7 @@ from quickthorn_server.core.usage import Usage
 
 _NONE = object()
 """No key of any part."""
+_UNTOLD = Usage()
 
 
 def made_up_id(answer: str, number: int) -> str:
@@ -98,8 +99,9 @@ class AnswerParts:
         self._add(WholePart(self._place(key), Part(kind, citations=citations, opaque=opaque)))
 
     def used(self, usage: Usage) -> None:
-        """Report the usage so far."""
-        self._add(UsageReport(usage))
+        """Report the usage so far; a report without a number in it tells nothing."""
+        if usage != _UNTOLD:
+            self._add(UsageReport(usage))
 
     def end(self, reason: FinishReason, stop_sequence: str = "") -> None:
         """Close the answer; a call without arguments has none, and that is an empty object."""
