@@ -273,8 +273,8 @@ type Directives struct {
 	// What may be left out of this request for a backend whose provider cannot carry it; without leave, such a backend is
 	// not asked. What was left out stands in RouteTrace.degraded. Closed list: temperature, top_p, top_k,
 	// frequency_penalty, presence_penalty, seed, stop, tool_choice, parallel_tool_calls, strict_tools, strict_schema,
-	// effort, thinking_budget. An unknown word is INVALID_ARGUMENT. Hints (cache, Media.detail, the input type of
-	// embeddings) change no answer and need no leave. Default: nothing.
+	// effort, thinking_budget. An unknown word is INVALID_ARGUMENT. Hints (cache, Media.detail, that a tool result
+	// is an error, the input type of embeddings) need no leave. Default: nothing.
 	MayDrop       []string `protobuf:"bytes,13,rep,name=may_drop,json=mayDrop,proto3" json:"may_drop,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -915,8 +915,8 @@ pub struct Directives {
     /// What may be left out of this request for a backend whose provider cannot carry it; without leave, such a backend is
     /// not asked. What was left out stands in RouteTrace.degraded. Closed list: temperature, top_p, top_k,
     /// frequency_penalty, presence_penalty, seed, stop, tool_choice, parallel_tool_calls, strict_tools, strict_schema,
-    /// effort, thinking_budget. An unknown word is INVALID_ARGUMENT. Hints (cache, Media.detail, the input type of
-    /// embeddings) change no answer and need no leave. Default: nothing.
+    /// effort, thinking_budget. An unknown word is INVALID_ARGUMENT. Hints (cache, Media.detail, that a tool result
+    /// is an error, the input type of embeddings) need no leave. Default: nothing.
     #[prost(string, repeated, tag = "13")]
     pub may_drop: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
