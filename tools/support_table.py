@@ -15,6 +15,7 @@ _TOOLS = {
     Feature.PARALLEL_TOOL_CALLS: "parallel switch",
     Feature.STRICT_TOOLS: "strict",
     Feature.TOOL_RESULT_MEDIA: "media in results",
+    Feature.TOOL_ERRORS: "failed results",
 }
 _THINKING = {Feature.EFFORT: "effort", Feature.THINKING_BUDGET: "budget"}
 _CACHE = {Feature.CACHE_HINTS: "yes", Feature.CACHE_TTL: "lifetime"}

@@ -110,7 +110,9 @@ def test_a_check_without_secrets_looks_at_nothing_else(tmp_path: Path) -> None:
 def test_a_check_without_secrets_still_finds_contradictions() -> None:
     """Only what lies outside of the file is skipped."""
     text = TEXT.replace("api_key_env: KEY", "api_key_env: KEY, api_key_file: x")
-    with pytest.raises(ConfigError, match=r"q.yaml:6:61: backends\[0\]: api_key_env is given too; keep one of the two"):
+    with pytest.raises(
+        ConfigError, match=r"q.yaml:6:61: backends\[0\] \(a\): api_key_env is given too; keep one of the two"
+    ):
         parse(text, "q.yaml", {}, resolve_secrets=False)
 
 

@@ -68,6 +68,7 @@ USES: list[tuple[AnyPrompt, set[Feature]]] = [
         prompt(Part(ToolResult("1", (Part(Media(MediaKind.IMAGE, uri="u")),)))),
         {Feature.TOOL_RESULT_MEDIA, Feature.IMAGE_URI},
     ),
+    (prompt(Part(ToolResult("1", (Part(Text("no")),), is_error=True))), {Feature.TOOL_ERRORS}),
     (EmbedPrompt(("a",)), set()),
     (
         EmbedPrompt(("a", TokenIds((1,))), InputType.QUERY, 8),

@@ -59,6 +59,8 @@ def error(**fields: Any) -> dict[str, Any]:
         (200, error(type="invalid_request_error", code="tool_use_failed"), Failure.PROTOCOL),
         (200, error(code=502), Failure.UNAVAILABLE),
         (200, error(code=429), Failure.RATE_LIMITED),
+        (200, error(code="429"), Failure.RATE_LIMITED),
+        (200, error(code="1300"), Failure.UNAVAILABLE),
         (200, error(status_code=400), Failure.INVALID),
         (200, error(), Failure.UNAVAILABLE),
         (200, {"error": "boom"}, Failure.UNAVAILABLE),

@@ -19,6 +19,8 @@ _KEY_BODY = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/_=.-]{24,}")
 class Problem:
     """One fault.  *line* and *column* count from 1, 0 = the file as a whole; *where* is "" at the root.
 
+    *name*: of the backend, route or caller it is in, "" = in none, or nobody can tell.
+
     No part of it ever holds a secret.
     """
 
@@ -28,11 +30,13 @@ class Problem:
     where: str
     message: str
     hint: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         said = f"{self.message}; {self.hint}" if self.hint else self.message
-        return f"{place}: {self.where}: {said}" if self.where else f"{place}: {said}"
+        where = f"{self.where} ({self.name})" if self.name else self.where
+        return f"{place}: {where}: {said}" if where else f"{place}: {said}"
 
 
 class ConfigError(Exception):

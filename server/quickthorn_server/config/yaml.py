@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from quickthorn_server.config.errors import ConfigError, Finding, Location, Problem, rendered, shown
+from quickthorn_server.config.errors import ConfigError, Finding, Location, Problem, looks_like_key, rendered, shown
 from quickthorn_server.config.scalars import meaning
 
 _TAG = "tag:yaml.org,2002:"
@@ -37,6 +38,9 @@ _SYNTAX = (
     ("found unknown escape character", "an unknown escape after a backslash", "use single quotes"),
     ("expected ',' or", "a comma or a closing bracket is missing", "text with commas or brackets needs quotes"),
 )
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_ITEM = 2  # steps from the root to one of the backends, routes or callers
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,17 @@ class Document:
         if finding.at_key:
             place = self.keys.get(location, place)
             location = location[:-1]
-        return Problem(self.file, place.line, place.column, rendered(location), finding.message, finding.hint)
+        where, name = rendered(location), self._name(location)
+        return Problem(self.file, place.line, place.column, where, finding.message, finding.hint, name)
+
+    def _name(self, location: Location) -> str:
+        """Return the name of the item that *location* is in; "" where it has none that can be shown."""
+        if len(location) < _ITEM or not isinstance(self.root, dict):
+            return ""
+        section = self.root.get(location[0])
+        item = section[location[1]] if isinstance(section, list) and isinstance(location[1], int) else None
+        name = item.get("name") if isinstance(item, dict) else None
+        return name if isinstance(name, str) and _NAME.fullmatch(name) and not looks_like_key(name) else ""
 
 
 def read(text: str, file: str) -> Document:

@@ -35,6 +35,7 @@ class Feature(Word):
     VIDEO_URI = "video_uri"
     VIDEO_FILE = "video_file"
     TOOL_RESULT_MEDIA = "tool_result_media"
+    TOOL_ERRORS = "tool_errors"
     INPUT_TYPE = "input_type"
     DIMENSIONS = "dimensions"
     TOKEN_INPUTS = "token_inputs"  # noqa: S105 - a feature, no secret
@@ -43,8 +44,13 @@ class Feature(Word):
 
 ALL_FEATURES = frozenset(Feature)
 
-HINTS = frozenset({Feature.CACHE_HINTS, Feature.CACHE_TTL, Feature.IMAGE_DETAIL, Feature.INPUT_TYPE})
-"""What changes no answer: left out where it cannot be carried, whether or not the caller allows it."""
+HINTS = frozenset(
+    {Feature.CACHE_HINTS, Feature.CACHE_TTL, Feature.IMAGE_DETAIL, Feature.INPUT_TYPE, Feature.TOOL_ERRORS}
+)
+"""What a request says twice, or only to save: left out where it cannot be carried, whether or not the caller allows it.
+
+That a tool failed stands in what it returned, too.
+"""
 
 MAY_DROP = frozenset(
     {

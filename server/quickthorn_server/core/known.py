@@ -30,6 +30,7 @@ _GOOGLE = _SAMPLING | {
     Feature.AUDIO_URI,
     Feature.VIDEO_URI,
     Feature.TOOL_RESULT_MEDIA,
+    Feature.TOOL_ERRORS,
     Feature.INPUT_TYPE,
     Feature.DIMENSIONS,
     Feature.IMAGE_INPUTS,
@@ -92,6 +93,7 @@ KNOWN: Mapping[str, Known] = {
                 Feature.DOCUMENT_URI,
                 Feature.DOCUMENT_FILE,
                 Feature.TOOL_RESULT_MEDIA,
+                Feature.TOOL_ERRORS,
             }
         ),
         _WORDS | {"vision", "documents"},
@@ -119,6 +121,7 @@ KNOWN: Mapping[str, Known] = {
                 Feature.AUDIO_URI,
                 Feature.VIDEO_URI,
                 Feature.TOOL_RESULT_MEDIA,
+                Feature.TOOL_ERRORS,
                 Feature.INPUT_TYPE,
                 Feature.DIMENSIONS,
                 Feature.IMAGE_INPUTS,

@@ -82,14 +82,15 @@ def _format(wanted: ResponseFormat | None, out: frozenset[Feature]) -> ResponseF
 
 
 def _part_without(out: frozenset[Feature]) -> Callable[[Part], Part]:
-    hints = out & {Feature.CACHE_HINTS, Feature.CACHE_TTL, Feature.IMAGE_DETAIL}
+    hints = out & {Feature.CACHE_HINTS, Feature.CACHE_TTL, Feature.IMAGE_DETAIL, Feature.TOOL_ERRORS}
 
     def part(given: Part) -> Part:
         kind = given.kind
         if isinstance(kind, Media) and Feature.IMAGE_DETAIL in hints:
             kind = replace(kind, detail="")
         if isinstance(kind, ToolResult):
-            kind = replace(kind, parts=tuple(part(each) for each in kind.parts))
+            failed = kind.is_error and Feature.TOOL_ERRORS not in hints
+            kind = replace(kind, parts=tuple(part(each) for each in kind.parts), is_error=failed)
         cache = given.cache
         if Feature.CACHE_HINTS in hints:
             cache = None

@@ -11,6 +11,7 @@ import orjson
 from quickthorn_server.core.failures import BackendError, Failure, of_status
 
 _OK = 200
+_STATUS = re.compile(r"[345]\d\d")
 
 _TOO_LONG = re.compile(
     r"context[ _](length|window|size)|maximum context|prompt is too long|too many tokens|input is too long"
@@ -42,7 +43,8 @@ class FailureWords:
             return Failure.CONTEXT_LENGTH
         if http_status != _OK:
             return of_status(http_status)
-        for number in given:
+        for told in given:
+            number = int(told) if isinstance(told, str) and _STATUS.fullmatch(told) else told
             if isinstance(number, int) and number > _OK:
                 return of_status(number)
         return next((self.vague[word] for word in spoken if word in self.vague), Failure.UNAVAILABLE)

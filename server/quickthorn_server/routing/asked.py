@@ -115,5 +115,8 @@ def _of_part(part: Part) -> Iterator[Feature]:
             yield _BY_FILE[kind.kind]
         if kind.detail and kind.kind is MediaKind.IMAGE:
             yield Feature.IMAGE_DETAIL
-    elif isinstance(kind, ToolResult) and any(isinstance(each.kind, Media) for each in kind.parts):
-        yield Feature.TOOL_RESULT_MEDIA
+    elif isinstance(kind, ToolResult):
+        if kind.is_error:
+            yield Feature.TOOL_ERRORS
+        if any(isinstance(each.kind, Media) for each in kind.parts):
+            yield Feature.TOOL_RESULT_MEDIA
