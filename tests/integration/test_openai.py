@@ -264,6 +264,12 @@ def test_bad_upstreams_fail_cleanly(script: Script, failure: Failure, whole: boo
         (401, '{"error":{"message":"sk-do-not-tell","code":"invalid_api_key"}}', {}, (Failure.UNAUTHENTICATED, None)),
         (429, '{"error":{"code":"rate_limit_exceeded"}}', {"retry-after": "7"}, (Failure.RATE_LIMITED, 7.0)),
         (429, "", {"retry-after-ms": "250", "retry-after": "1"}, (Failure.RATE_LIMITED, 0.25)),
+        (
+            429,
+            "",
+            {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"},
+            (Failure.RATE_LIMITED, 360.0),
+        ),
         (503, "<html>", {"retry-after": "99999999"}, (Failure.OVERLOADED, 99_999_999.0)),
         (400, '{"error":{"code":"context_length_exceeded"}}', {}, (Failure.CONTEXT_LENGTH, None)),
         (404, "{", {}, (Failure.NOT_FOUND, None)),

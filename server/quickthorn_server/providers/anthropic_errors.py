@@ -8,6 +8,7 @@ from typing import Any
 
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.providers.failure_words import FailureWords, failed, json_of
+from quickthorn_server.providers.rate_headers import until_reset
 from quickthorn_server.providers.retry_after import retry_after
 
 _INVALID = "invalid_request_error"
@@ -60,7 +61,7 @@ def of_reply(status: int, header: Callable[[str], str], body: bytes) -> BackendE
     return of_payload(
         json_of(body),
         http_status=status,
-        retry_after=retry_after(header("retry-after-ms"), header("retry-after")),
+        retry_after=until_reset(status, retry_after(header("retry-after-ms"), header("retry-after")), header),
         provider_request_id=header("request-id"),
     )
 
