@@ -27,6 +27,7 @@ from quickthorn_server.edge.gate import Gate
 from quickthorn_server.edge.health import Health
 from quickthorn_server.edge.interceptor import Edge
 from quickthorn_server.edge.listener import listen, new_server
+from quickthorn_server.edge.pool_health import PoolObserver
 from quickthorn_server.edge.reflection import register_reflection
 from quickthorn_server.edge.routing_service import RoutingService
 from quickthorn_server.execution.breakers import Breakers
@@ -141,11 +142,13 @@ def _server(
 ) -> tuple[grpc.aio.Server, Breakers]:
     loop, rule = asyncio.get_running_loop(), catalogue.server
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
-    observer = Fanout((circuits, outside))
-    purses = Purses(catalogue.routes.values())
-    latency = Latency(catalogue.routes.values(), loop.time)
-    random_ = random.SystemRandom()
-    backends, told_key = catalogue.backends.values(), observer.key_changed
+
+    def knowledge() -> Knowledge:
+        return Knowledge(breakers.circuits(), latency.first_content, breakers.keys_refused, breakers.ejected())
+
+    observer = Fanout((circuits, PoolObserver(health, catalogue, knowledge), outside))
+    routes, backends, told_key = catalogue.routes.values(), catalogue.backends.values(), observer.key_changed
+    purses, latency, random_ = Purses(routes), Latency(routes, loop.time), random.SystemRandom()
     breakers = Breakers(
         backends, loop.time, observer.circuit_changed, p99=latency.p99, random_=random_, told_key=told_key
     )
@@ -170,16 +173,20 @@ def _server(
     routing = RoutingService(  # type: ignore[abstract]
         catalogue,
         executor,
-        lambda: Knowledge(breakers.circuits(), latency.first_content, breakers.keys_refused),
+        knowledge,
         purses.levels,
         observer,
         limited=limiters.reached,
     )
+    _register(server, routing, health)
+    return server, breakers
+
+
+def _register(server: grpc.aio.Server, routing: RoutingService, health: Health) -> None:
     add_RoutingServicer_to_server(routing, server)
     register_admin(server)
     health.register(server)
     register_reflection(server)
-    return server, breakers
 
 
 def _way_down(drain: Drain) -> tuple[Callable[[], None], asyncio.Event]:

@@ -64,6 +64,7 @@ routes:
     retry: {attempts: 5, on: [503, timeout]}
     on_break: fail
     upstream: whole
+    max_ejected: 100%
 """
 
 

@@ -294,6 +294,20 @@ def test_an_open_circuit_is_noted_not_dropped() -> None:
     assert notes(ask(), planned, ()) == ["a: its circuit is open"]
 
 
+def test_panic_is_planned_and_noted() -> None:
+    """Where circuits keep out more than half of the candidates, the plan says who is asked in spite of it."""
+    everybody = [backend(name) for name in "abc"]
+    out = Knowledge(circuits=dict.fromkeys("ab", Circuit.OPEN), ejected={"a": 0.1, "b": 0.4})
+    planned = made(ask(), *everybody, knowledge=out)
+    assert [b.name for b in planned.order] == ["a", "b", "c"]
+    assert [b.name for b in planned.panic] == ["b"]
+    assert notes(ask(), planned, ())[-1] == (
+        "panic: too many circuits are open; where nobody else may be asked, in spite of theirs: b"
+    )
+    seeing = ask(requirements=Requirements(regions=frozenset({"eu"})))
+    assert not made(seeing, backend("a", regions=frozenset({"eu"})), *everybody[1:], knowledge=out).panic
+
+
 def test_a_backend_at_its_limit_is_noted() -> None:
     """It is not dropped: a place may have come free when the lane's turn comes."""
     planned = made(ask(), backend("a"), backend("b"))

@@ -116,6 +116,7 @@ def _route(route: Route) -> catalogue.Route:
         budget=defaults.budget_rule(route),
         retry=defaults.retry_rule(route),
         upstream=catalogue.Upstream(route.upstream),
+        max_ejected=defaults.max_ejected(route),
     )
 
 

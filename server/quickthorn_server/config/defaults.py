@@ -32,6 +32,7 @@ LOCAL_CONTEXT = 4096
 _EMBEDS = "embeddings"
 _KNOWN_KEYS = ("price", "context_window", "max_output", "capabilities", "embedding_space", "retires")
 _SLOW = 0.8
+_HALF = 0.5
 
 
 def timeouts_rule(backend: Backend) -> Timeouts:
@@ -68,6 +69,11 @@ def retry_rule(route: Route) -> RetryRule:
 def budget_rule(route: Route) -> BudgetRule:
     """Return what hedges and retries may add."""
     return BudgetRule(**route.budget.given())
+
+
+def max_ejected(route: Route) -> float:
+    """Return the share of the route's backends that their circuits may keep out."""
+    return _HALF if route.max_ejected is None else route.max_ejected
 
 
 def server_rule(server: Server) -> ServerRule:

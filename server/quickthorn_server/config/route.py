@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from quickthorn_server.config.errors import shown
-from quickthorn_server.config.kinds import BudgetShare, HedgeDelay, Percentile, refuse
+from quickthorn_server.config.kinds import BudgetShare, HedgeDelay, Percentile, Share, refuse
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Later, Name, OneOf, nearest
 from quickthorn_server.core.catalogue import Strategy, Upstream
@@ -124,3 +124,9 @@ class Route(Strict):
     """What to do when an answer breaks after its first piece; default fail."""
     upstream: Annotated[str, OneOf("upstream", frozenset(item.value for item in Upstream))] = "auto"
     """Whether unary calls stream upstream: `auto` = whole only where there is one candidate; default auto."""
+    max_ejected: Share | None = None
+    """The share of a call's backends that their circuits may keep out; default 50%, 100% = all.
+
+    Beyond it (panic) the others are asked in spite of their circuits, where nobody else may be, ten lanes at once for
+    each of `breaker.probes`.
+    """

@@ -14,6 +14,8 @@ from quickthorn_server.config.root import Caller
 from quickthorn_server.config.route import Hedge, Route
 from quickthorn_server.config.words import nearest
 
+_ROUNDING = 1e-9  # 29 % of 100 is 29, whatever binary floating point says
+
 
 def contradictions(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
     """Yield every contradiction among the sound *parts*; *root* also names the parts that are not sound."""
@@ -109,6 +111,20 @@ def _wide_budget(route: Route) -> Iterator[Finding]:
         yield Finding(("budget", "hedges"), message, f"write at most {most * 100}%")
 
 
+def _idle_guard(route: Route) -> Iterator[Finding]:
+    """Find a share of backends that is none of them: then no circuit could keep anybody out."""
+    share = route.max_ejected
+    pool = sum(entry.weight > 0 or route.strategy != "weighted" for entry in route.backends)
+    if share is None or share * pool >= 1 - _ROUNDING:
+        return
+    if pool == 1:
+        message = "the route asks one backend, whose circuit alone decides"
+        yield Finding(("max_ejected",), message, "remove the key, or add a backend", at_key=True)
+    else:
+        message = f"{share:.0%} of {pool} backends is none of them"
+        yield Finding(("max_ejected",), message, f"write at least {-(-100 // pool)}%, or remove the key")
+
+
 def _unknown_backends(start: Location, route: Route, names: frozenset[str]) -> Iterator[Finding]:
     for index, entry in enumerate(route.backends):
         if entry.backend not in names:
@@ -164,5 +180,6 @@ _ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     _no_weight,
     _hedging,
     _wide_budget,
+    _idle_guard,
 )
 _CALLER_RULES: tuple[Callable[[Caller], Iterator[Finding]], ...] = (_both_keys, _no_caller_key)

@@ -48,7 +48,7 @@ class Attempt:
 
 @value
 class Trace:
-    """Who served and why.  *served_by* indexes *attempts*, None = nobody did; *degraded*: what was left out for it."""
+    """Who served and why.  *served_by* indexes *attempts*, None = nobody did; *degraded*: what was weakened for it."""
 
     attempts: tuple[Attempt, ...]
     served_by: int | None

@@ -168,7 +168,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A name callers ask for, and the backends that may answer it."""
+    """A name callers ask for, and the backends that may answer it.
+
+    *max_ejected*: the share of them that their circuits may keep out, 0..1; beyond it circuits are passed by.
+    """
 
     name: str
     entries: tuple[Entry, ...]
@@ -177,6 +180,7 @@ class Route:
     budget: BudgetRule = field(default_factory=BudgetRule)
     retry: RetryRule = field(default_factory=RetryRule)
     upstream: Upstream = Upstream.AUTO
+    max_ejected: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

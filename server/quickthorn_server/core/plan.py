@@ -59,12 +59,14 @@ class Knowledge:
 
     *circuits*: missing = closed.  *first_content*: backend -> percentile (0..1) -> seconds, for percentiles that the
     route's hedge rule may ask for; missing = too few lanes have spoken.  *keys_refused*: backends whose provider does
-    not take their key.
+    not take their key.  *ejected*: whom its own circuit keeps out, not an operator -> what may be hoped for of an
+    attempt on it, 0..1.
     """
 
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
     first_content: Mapping[tuple[str, float], float] = field(default_factory=dict)
     keys_refused: frozenset[str] = frozenset()
+    ejected: Mapping[str, float] = field(default_factory=dict)
 
 
 class Drop(Word):
@@ -112,8 +114,9 @@ class Plan:
 
     *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
     *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
-    arrival, None = no limit.  *circuits*: as they were when the plan was made, missing = closed.
-    *left_out*: what a kept backend cannot carry, by its name.
+    arrival, None = no limit.  *circuits*: as they were when the plan was made, missing = closed.  *left_out*: what a
+    kept backend cannot carry, by its name.  *panic*: who may be asked in spite of its open circuit once nobody else may
+    be, best hope first.
     """
 
     route: Route
@@ -130,18 +133,27 @@ class Plan:
     config_version: str
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
     left_out: Mapping[str, frozenset[Feature]] = field(default_factory=dict)
+    panic: tuple[Backend, ...] = ()
 
-    def trace(self, attempts: tuple[Attempt, ...], served_by: int | None, no_hedge: str = "") -> Trace:
-        """Return the trace of a call that went through *attempts*; *no_hedge*: what kept its race from hedging."""
+    def trace(
+        self, attempts: tuple[Attempt, ...], served_by: int | None, no_hedge: str = "", degraded: str = ""
+    ) -> Trace:
+        """Return the trace of a call that went through *attempts*.
+
+        *no_hedge*: what kept its race from hedging.  *degraded*: what was weakened to serve it.
+        """
         return Trace(
             attempts=attempts,
             served_by=served_by,
             no_hedge=self.no_hedge or no_hedge,
             hedge_delay=self.hedging.delay if self.hedging else None,
             config_version=self.config_version,
-            degraded=self._degraded(attempts[served_by]) if self.left_out and served_by is not None else "",
+            degraded="; ".join(filter(None, (degraded, self._left_out(attempts, served_by)))),
         )
 
-    def _degraded(self, served: Attempt) -> str:
+    def _left_out(self, attempts: tuple[Attempt, ...], served_by: int | None) -> str:
+        if not self.left_out or served_by is None:
+            return ""
+        served = attempts[served_by]
         out = self.left_out.get(served.backend)
         return f"left out, because {served.provider} cannot carry it: {named(out)}" if out else ""

@@ -26,6 +26,7 @@ from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.probes import Probes
 from quickthorn_server.execution.rate_gate import RateGate
 from quickthorn_server.execution.refusal import CircuitOpen, KeyRefused, RateGated
+from quickthorn_server.execution.spared import Spared
 from quickthorn_server.execution.window import Clock
 
 Told = Callable[[str, Circuit], None]
@@ -97,6 +98,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         self._gate = RateGate(name)
         self._key = KeyGate(told_key, clock, key_again)
         self.history = History(rule, clock)
+        self._spared = Spared(rule, self.history, self)
         self._circuit = pybreaker.CircuitBreaker(
             name=name,
             fail_max=rule.consecutive,
@@ -110,7 +112,12 @@ class Breaker(pybreaker.CircuitBreakerListener):
     @property
     def retry_after(self) -> float:
         """Seconds until an open circuit lets a probe through (forced: until asking again makes sense); else 0."""
-        return self._rule.open_for if self._forced is Forced.OPEN else max(0.0, self._reopens_at - self._clock())
+        return self._rule.open_for if self.held_open else max(0.0, self._reopens_at - self._clock())
+
+    @property
+    def held_open(self) -> bool:
+        """Whether an operator keeps the backend out."""
+        return self._forced is Forced.OPEN
 
     def snapshot(self) -> CircuitSnapshot:
         """Return how things stand."""
@@ -125,7 +132,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         if self._key.shut:
             raise KeyRefused(self.name)
         circuit, now = self.circuit, self._clock()
-        if circuit is Circuit.OPEN and (self._forced is Forced.OPEN or now < self._reopens_at):
+        if circuit is Circuit.OPEN and (self.held_open or now < self._reopens_at):
             raise CircuitOpen(self.name, self.retry_after)
         if wait := self._gate.wait(now):
             raise RateGated(self.name, wait)
@@ -136,6 +143,20 @@ class Breaker(pybreaker.CircuitBreakerListener):
         if not (probe := self._probes.take(now)):
             raise CircuitOpen(self.name, self._rule.open_for)
         return Permit(self, self._era, probe, self._key.generation)
+
+    def admit_in_panic(self) -> Permit:
+        """Return leave for one attempt in spite of the circuit; raises Refused.
+
+        An operator's word and a provider's "come back later" hold all the same, and only so many attempts pass at once.
+        """
+        if self._key.refused or self.held_open or self.circuit is Circuit.CLOSED:
+            return self.admit()
+        if wait := self._gate.wait(self._clock()):
+            raise RateGated(self.name, wait)
+        permit = self._spared.take(self._key.generation)
+        if permit is None:
+            raise CircuitOpen(self.name, self.retry_after)
+        return permit
 
     def force(self, forced: Forced) -> None:
         """Hold the circuit open or closed whatever is reported; let go, it probes, or starts from nothing."""
@@ -164,9 +185,10 @@ class Breaker(pybreaker.CircuitBreakerListener):
         self._reopens_at = now
         if circuit is Circuit.CLOSED:
             self.history.forget()
+            self._spared.forget()
             self._backoff.closed(now)
         elif circuit is Circuit.OPEN:
-            self._opened_for = 0.0 if self._forced is Forced.OPEN else self._backoff.opened(now)
+            self._opened_for = 0.0 if self.held_open else self._backoff.opened(now)
             self._reopens_at += self._opened_for
         self._told(self.name, circuit)
 
@@ -271,6 +293,15 @@ class Breakers:
     def circuits(self) -> Mapping[str, Circuit]:
         """Return backend -> circuit, for those not closed; it never changes, so that plans may keep it."""
         return self._not_closed
+
+    def ejected(self) -> Mapping[str, float]:
+        """Return whom its own circuit keeps out -> what may be hoped for of it, as `Knowledge.ejected`.
+
+        That is Laplace's rule of succession over the window, (succeeded + 1) / (outcomes + 2): of whom nothing is known
+        any more is hoped for as much as of whom every other attempt succeeds, so that nobody is given up for good.
+        """
+        found = {name: self._all[name] for name in self._not_closed}
+        return {name: each.history.hope for name, each in found.items() if not each.held_open}
 
     def _key_changed(self, backend: Backend, refused: bool) -> None:
         if backend.api_key is not None:

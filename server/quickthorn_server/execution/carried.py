@@ -101,6 +101,7 @@ class Carried:
         schedule = Schedule(
             plan,
             admit=self._admit,
+            admit_in_panic=self._admit_in_panic,
             purses=estate.purses[plan.route.name],
             healthy=estate.breakers.healthy,
             random_=estate.random_,
@@ -164,6 +165,14 @@ class Carried:
             self._refused.append(refusal)
             return None
 
+    def _admit_in_panic(self, backend: Backend) -> Permit | None:
+        try:
+            self._estate.limiters.check(backend.name, self._tokens)
+            return self._estate.breakers[backend.name].admit_in_panic()
+        except Refused as refusal:
+            self._refused.append(refusal)
+            return None
+
     def _launch(self, start: Start, alarm: Alarm, wake: Callable[[], None]) -> Lane:
         name, connect = start.backend.name, start.backend.timeouts.connect
         if self._call.deadline is not None:
@@ -192,7 +201,7 @@ class Carried:
             attempts.append(lane.attempt(arrived))
             if served is None and lane.outcome is Outcome.WON:
                 served = place
-        return self._plan.trace(tuple(attempts), served, self.race.no_hedge)
+        return self._plan.trace(tuple(attempts), served, self.race.no_hedge, self.race.degraded)
 
     def _decision(self, error: BaseException | None, failure: CallError | None) -> Decision:
         """Return what there is to tell of the call; what it says of usage and cost is what the caller was told."""

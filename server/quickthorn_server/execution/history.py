@@ -49,6 +49,12 @@ class History:
         return total.calls < self._rule.min_calls or 2 * total.succeeded >= total.calls
 
     @property
+    def hope(self) -> float:
+        """What share of further attempts may succeed, 0..1: (succeeded + 1) / (outcomes + 2) over the window."""
+        total = self._window.total()
+        return (total.succeeded + 1) / (total.calls + 2)
+
+    @property
     def enough(self) -> bool:
         """Whether the circuit must open: too many failures in a row, or a rate too high over *min_calls* or more."""
         rule = self._rule

@@ -119,6 +119,11 @@ class Race:
         """Why silence was not answered with another lane, "" = it was, or there was none."""
         return self._schedule.no_hedge
 
+    @property
+    def degraded(self) -> str:
+        """What was weakened to find somebody to ask, "" = nothing."""
+        return self._schedule.degraded
+
     async def winner(self) -> Lane | None:
         """Race on until a lane has spoken; None = a heartbeat is due first.  Raises NobodyLeft, OutOfTime."""
         while True:

@@ -44,6 +44,7 @@ class Schedule:
 
     __slots__ = (
         "_admit",
+        "_admit_in_panic",
         "_again",
         "_asked",
         "_deadline",
@@ -58,7 +59,9 @@ class Schedule:
         "_purses",
         "_random",
         "_rule",
+        "_spared",
         "_started",
+        "degraded",
         "no_hedge",
     )
 
@@ -67,6 +70,7 @@ class Schedule:
         plan: Plan,
         *,
         admit: Admit,
+        admit_in_panic: Admit = lambda _: None,
         purses: RoutePurses,
         healthy: Callable[[str], bool],
         random_: random.Random,
@@ -76,9 +80,11 @@ class Schedule:
         self._asked = 0  # of them
         self._lanes = len(plan.order) if plan.failover else plan.hedging.max_parallel if plan.hedging else 1
         self._lost: deque[Backend] | None = None
+        self._spared = plan.panic if plan.failover else tuple(each for each in plan.panic if each is plan.order[0])
         self._failover = plan.failover
         self._rule = plan.retry
         self._admit = admit
+        self._admit_in_panic = admit_in_panic
         self._purses = purses
         self._healthy = healthy
         self._random = random_
@@ -89,6 +95,7 @@ class Schedule:
         self._owed = 0  # each failure entitles the call to one more lane
         self._ended = False
         self.no_hedge = ""  # why silence was not answered, if it was not
+        self.degraded = ""  # whom panic had asked, if anybody
 
     @property
     def may_start(self) -> bool:
@@ -116,7 +123,8 @@ class Schedule:
         if self._failover:
             return self._fresh_one(Cause.FIRST)
         backend = self._next()
-        return None if backend is None else self._leave(backend, Cause.FIRST)
+        start = None if backend is None else self._leave(backend, Cause.FIRST)
+        return start or self._spared_one(Cause.FIRST)
 
     def hedge(self) -> Start | None:
         """Take who is asked because of silence; an empty purse pays for nobody, and says so."""
@@ -146,6 +154,19 @@ class Schedule:
             start = self._leave(backend, cause)
             if start is not None:
                 return start
+        return self._spared_one(cause) if self._spared and cause is not Cause.SILENCE else None
+
+    def _spared_one(self, cause: Cause) -> Start | None:
+        """Take the next candidate that is asked in spite of its circuit: once a call, and never because of silence.
+
+        It comes after all others, for whoever is well answers sooner.  In a total outage, which is panic too, a call
+        costs its one free attempt and what the purse pays beyond it: no more than it may with circuits held closed.
+        """
+        for backend in self._spared:
+            start = self._leave(backend, cause, in_panic=True)
+            if start is not None:
+                self.degraded = f"panic: {start.backend.name} was asked in spite of its open circuit"
+                return start
         return None
 
     def _next(self) -> Backend | None:
@@ -155,27 +176,30 @@ class Schedule:
             return self._order[self._asked - 1]
         return self._lost.popleft() if self._lost else None
 
-    def _leave(self, backend: Backend, cause: Cause) -> Start | None:
-        purse = None if cause is Cause.FIRST else self._purse_of(backend, cause)
+    def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:
+        purse = None if cause is Cause.FIRST else self._purse_of(backend, cause, in_panic=in_panic)
         if not self.may_start or (purse is not None and not purse.pays):
             return None
-        permit = self._admit(backend)
+        permit = self._admit_in_panic(backend) if in_panic else self._admit(backend)
         if permit is None:
             return None
         if purse is not None:
             purse.pay()
+        if self._spared:
+            self._spared = tuple(each for each in self._spared if each is not backend)
         self._started += 1
         return Start(backend, cause, permit)
 
-    def _purse_of(self, backend: Backend, cause: Cause) -> Purse | None:
+    def _purse_of(self, backend: Backend, cause: Cause, *, in_panic: bool) -> Purse | None:
         """Return what pays for a lane; None = it is free.
 
         A failover is free while its destination is healthy: one bad provider of three costs failovers and no failed
-        call, while in a total outage nobody is, and the purse ends what would be a storm.
+        call, while in a total outage nobody is, and the purse ends what would be a storm.  Who is asked in panic is not
+        healthy, however little its window knows.
         """
         if cause is Cause.SILENCE:
             return self._purses.hedges
-        if cause is Cause.FAILOVER and self._healthy(backend.name):
+        if cause is Cause.FAILOVER and not in_panic and self._healthy(backend.name):
             return None
         return self._purses.retries
 

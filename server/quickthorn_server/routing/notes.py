@@ -7,6 +7,7 @@ from collections.abc import Collection
 from quickthorn_server.core.features import named
 from quickthorn_server.core.plan import Circuit, Plan
 from quickthorn_server.core.request import Objective, Request
+from quickthorn_server.routing.guard import said
 
 
 def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:
@@ -19,6 +20,7 @@ def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:
         circuit = plan.circuits.get(backend.name, Circuit.CLOSED)
         if circuit is not Circuit.CLOSED:
             told.append(f"{backend.name}: its circuit is {circuit.value}")
+    told.extend(said(plan.panic))
     told.extend(f"{backend.name}: it is at its limit" for backend in plan.order if backend.name in limited)
     told.extend(f"{name}: it would be asked without {named(lacking)}" for name, lacking in plan.left_out.items())
     wishes = request.preferences

@@ -10,6 +10,7 @@ from quickthorn_server.core.plan import Hedging, Knowledge, Plan
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.request import Priority, Request
 from quickthorn_server.routing.candidates import Judges
+from quickthorn_server.routing.guard import spared
 from quickthorn_server.routing.needs import needs, provider_executed
 
 _ENOUGH_FOR_A_RACE = 2
@@ -47,6 +48,7 @@ class Router:
             config_version=catalogue.version,
             circuits=knowledge.circuits,
             left_out=left_out,
+            panic=spared(order, route, knowledge) if knowledge.ejected else (),
         )
 
 
