@@ -144,7 +144,8 @@ def _server(
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
 
     def knowledge() -> Knowledge:
-        return Knowledge(breakers.circuits(), latency.first_content, breakers.keys_refused, breakers.ejected())
+        gates = breakers.keys_refused, breakers.ejected(), breakers.ramps()
+        return Knowledge(breakers.circuits(), latency.first_content, *gates)
 
     observer = Fanout((circuits, PoolObserver(health, catalogue, knowledge), outside))
     routes, backends, told_key = catalogue.routes.values(), catalogue.backends.values(), observer.key_changed

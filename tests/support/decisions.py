@@ -16,7 +16,7 @@ from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.content import Part, Text
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.failures import Failure
-from quickthorn_server.core.plan import Circuit, Drop, Hedging, Plan, PurseLevels, Verdict
+from quickthorn_server.core.plan import Circuit, Drop, Hedging, Knowledge, Plan, PurseLevels, Verdict
 from quickthorn_server.core.usage import Price, Usage
 
 FAST, STEADY, BLIND = (
@@ -37,7 +37,7 @@ PLAN = Plan(
     max_first_token=None,
     input_tokens=7,
     config_version="v1",
-    circuits={"steady": Circuit.HALF_OPEN},
+    knowledge=Knowledge({"steady": Circuit.HALF_OPEN}),
 )
 FAILED = Attempt(
     "fast", "scripted", "model-fast", Cause.FIRST, Outcome.FAILED, 0.0, None, 0.125, Failure.OVERLOADED, 503, "up-1"

@@ -20,6 +20,7 @@ from quickthorn_server.core.catalogue import (
     RecordRule,
     RetryRule,
     ServerRule,
+    SlowStart,
     Strategy,
     Timeouts,
     Upstream,
@@ -54,6 +55,7 @@ backends:
     breaker:
       {window: 30s, min_calls: 20, failure_rate: 7%, consecutive: 2, slow_first_token: 1.5s, slow_rate: 62.5%,
        open: 10s, probes: 3, successes: 4}
+    slow_start: {window: 1m, aggression: 1.5, min_weight: 25%}
     limits: {in_flight: 200, rpm: 5000, tpm: 2000000}
   - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
 routes:
@@ -109,6 +111,7 @@ def test_every_key_arrives() -> None:
         retires=date(2027, 3, 1),
         timeouts=Timeouts(0.25, 2.0, 1.5, 60.0),
         breaker=BreakerRule(2, 10.0, 3, 4, 30.0, 20, 0.07, 1.5, 0.625),
+        slow_start=SlowStart(60.0, 1.5, 0.25),
         limits=Limits(200, 5000, 2_000_000),
         carries=COMPATIBLE.carries,
     )

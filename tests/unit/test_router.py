@@ -289,7 +289,7 @@ def test_only_a_lone_candidate_is_asked_for_the_whole_reply() -> None:
 def test_an_open_circuit_is_noted_not_dropped() -> None:
     """Whether a circuit admits is asked when the lane's turn comes; the plan only notes it."""
     planned = made(ask(), backend("a"), knowledge=Knowledge(circuits={"a": Circuit.OPEN}))
-    assert planned.circuits == {"a": Circuit.OPEN}
+    assert planned.knowledge.circuits == {"a": Circuit.OPEN}
     assert [b.name for b in planned.order] == ["a"]
     assert notes(ask(), planned, ()) == ["a: its circuit is open"]
 
@@ -356,10 +356,11 @@ def test_what_a_router_has_judged_before_changes_no_plan() -> None:
         ask(preferences=Preferences(backends=("b",))),
         ask(),
     ]
+    states = (Knowledge(), Knowledge(keys_refused=frozenset({"b"})), Knowledge(ramps={"a": 0.1}), Knowledge())
     for strategy in Strategy:
         estate = catalogue(narrow, wide, blind, route=Route("default", entries, strategy))
         router = Router(estate)
-        for turn, knowledge in enumerate((Knowledge(), Knowledge(keys_refused=frozenset({"b"})), Knowledge())):
+        for turn, knowledge in enumerate(states):
             for request in requests:
                 assert router.plan(request, knowledge, turn) == plan(request, estate, knowledge, turn)
 

@@ -19,7 +19,7 @@ from quickthorn_server.core.call import Rpc
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.decision import Decision, refused
 from quickthorn_server.core.failures import Failure, Reason
-from quickthorn_server.core.plan import Circuit, PurseLevels
+from quickthorn_server.core.plan import Circuit, Knowledge, PurseLevels
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge import wire_answer, wire_record
 from tests.support.decisions import ASKED, CALL, FAILED, FULL, PLAIN, PLAN, WON
@@ -180,7 +180,7 @@ def test_any_record_reads_back(
     decision = replace(
         PLAIN,
         call=replace(CALL, rpc=rpc, labels=labels),
-        plan=replace(PLAN, circuits={"fast": circuit}),
+        plan=replace(PLAN, knowledge=Knowledge({"fast": circuit})),
         trace=PLAN.trace(tuple(attempts), None),
         finish_reason=finish,
     )
@@ -189,7 +189,7 @@ def test_any_record_reads_back(
 
 def test_candidates_written_before_are_written_again_only_where_nothing_changed() -> None:
     """Lines share the text of their candidates; another circuit, order or verdict is in the very next one."""
-    closed = replace(PLAIN, plan=replace(PLAIN.plan, circuits={}))
+    closed = replace(PLAIN, plan=replace(PLAIN.plan, knowledge=Knowledge()))
     turned = replace(PLAIN, plan=replace(PLAIN.plan, order=PLAIN.plan.order[::-1]))
     for decision in (PLAIN, PLAIN, closed, turned, PLAIN):
         assert json_format.Parse(wire_record.line(decision), DecisionRecord()) == wire_record.record(decision)

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from quickthorn_server.config.kinds import Day, Money, PositiveDuration, PositiveShare, WindowDuration
+from quickthorn_server.config.kinds import (
+    Aggression,
+    Day,
+    Duration,
+    Money,
+    PositiveDuration,
+    PositiveShare,
+    Share,
+    WindowDuration,
+)
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import (
     BaseUrl,
@@ -114,6 +123,17 @@ class Breaker(Strict):
     """The share of slow calls that opens the circuit; default 80%."""
 
 
+class SlowStart(Strict):
+    """How a backend that has recovered gets its calls back, where its route has others."""
+
+    window: Duration | None = None
+    """From the closing of its circuit until it has all of its calls; 0s = at once; default 10s."""
+    aggression: Aggression | None = None
+    """1 = its share grows evenly, more = faster at first, less = later; default 1."""
+    min_weight: Share | None = None
+    """The share of its calls, or of its weight, that it begins with; default 10%."""
+
+
 class Backend(Strict):
     """A target that can answer: a model behind a provider."""
 
@@ -159,6 +179,8 @@ class Backend(Strict):
     """How long to wait."""
     breaker: Breaker = Breaker()
     """When to leave it alone."""
+    slow_start: SlowStart = SlowStart()
+    """How it gets its calls back."""
     limits: Limits = Limits()
     """How much to ask at once and per minute; left out, there is no limit."""
     api_key: Annotated[Any, NO_KEYS] = None

@@ -140,6 +140,20 @@ def _space_without_embeddings(backend: Backend) -> Iterator[Finding]:
         yield Finding(("embedding_space",), "the backend does not embed", hint, at_key=True)
 
 
+def _no_ramp(backend: Backend) -> Iterator[Finding]:
+    given = backend.slow_start
+    if given.window == 0:
+        for key in sorted(given.model_fields_set - {"window"}):
+            message = "a window of 0s leaves nothing to grow in"
+            yield Finding(("slow_start", key), message, "remove the key, or give the window a length", at_key=True)
+    elif given.min_weight == 0:
+        message = "a backend without calls shows nothing of its health"
+        yield Finding(("slow_start", "min_weight"), message, "write 1% or more")
+    elif given.min_weight == 1:
+        message = "who begins with all has nothing to grow to"
+        yield Finding(("slow_start", "min_weight"), message, "write less, or window: 0s for no slow start")
+
+
 BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _foreign_keys,
     _no_key,
@@ -151,6 +165,7 @@ BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _no_script,
     _short_total,
     _late_slowness,
+    _no_ramp,
     _fewer_tokens_than_requests,
     _unsorted_tiers,
     _space_without_embeddings,

@@ -87,6 +87,7 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         retires=defaults.retires(backend),
         timeouts=defaults.timeouts_rule(backend),
         breaker=defaults.breaker_rule(backend),
+        slow_start=defaults.slow_start(backend),
         limits=defaults.limits_rule(backend),
         embedding_space=defaults.embedding_space(backend),
         carries=defaults.carries(backend),

@@ -18,6 +18,7 @@ from quickthorn_server.core.catalogue import (
     RecordRule,
     RetryRule,
     ServerRule,
+    SlowStart,
     Timeouts,
 )
 from quickthorn_server.core.claude import lacks
@@ -51,6 +52,11 @@ def breaker_rule(backend: Backend) -> BreakerRule:
     if "slow_first_token" not in given:
         given["slow_first_token"] = min(BreakerRule().slow_first_token, _SLOW * timeouts_rule(backend).first_token)
     return BreakerRule(**given)
+
+
+def slow_start(backend: Backend) -> SlowStart:
+    """Return how the backend gets its calls back."""
+    return SlowStart(**backend.slow_start.given())
 
 
 def limits_rule(backend: Backend) -> Limits:

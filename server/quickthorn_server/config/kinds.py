@@ -21,6 +21,7 @@ _WHOLE = 100
 _SIZE = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB)")
 _BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _LARGEST = 1024**4
+_MILDEST, _FIERCEST = Decimal("0.1"), Decimal(10)
 _PERCENTILE = re.compile(r"p([0-9]{1,3})")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Nine decimals and six figures keep every product with a token count inside the 28 digits of decimal arithmetic.
@@ -100,6 +101,14 @@ def _budget_share(value: Any) -> float:
 
 def _positive_share(value: Any) -> float:
     return _share(value) or refuse("a share of 0% would be reached by the first call", "write more than 0%")
+
+
+def _aggression(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        refuse(f"{shown(value)} is no number", "write it like 1 or 1.5")
+    if not (Decimal(value).is_finite() and _MILDEST <= value <= _FIERCEST):
+        refuse(f"{shown(value)} is no sensible aggression", f"write {_MILDEST} to {_FIERCEST}; 1 is even")
+    return float(value)
 
 
 def _size(value: Any) -> int:
@@ -185,6 +194,13 @@ BudgetShare = Annotated[
     _ANY_SHARE,
 ]
 """A fraction of calls, 0 and more."""
+
+Aggression = Annotated[
+    float,
+    BeforeValidator(_aggression),
+    WithJsonSchema({"type": "number", "minimum": 0.1, "maximum": 10}),
+]
+"""A number, 0.1 to 10."""
 
 Size = Annotated[
     int,

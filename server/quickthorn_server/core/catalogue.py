@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -65,6 +66,27 @@ class BreakerRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowStart:
+    """How a backend whose circuit has closed gets its calls back: over *window* seconds, 0 = at once.
+
+    From *min_weight* (0..1) of its weight on; *aggression* 1 = linearly, more = sooner, less = later.
+    """
+
+    window: float = 10.0
+    aggression: float = 1.0
+    min_weight: float = 0.1
+
+    def share(self, seconds: float) -> float:
+        """Return the share of its weight that a backend has *seconds* after its circuit closed, 0..1.
+
+        max(min_weight, (seconds / window) ^ (1 / aggression)): Envoy's `slow_start_config`.
+        """
+        if seconds >= self.window:
+            return 1.0
+        return max(self.min_weight, math.pow(seconds / self.window, 1 / self.aggression))
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a backend may be asked at most: attempts at once, attempts and tokens in any minute.  None = no limit."""
 
@@ -105,6 +127,7 @@ class Backend:
     retires: date | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     breaker: BreakerRule = field(default_factory=BreakerRule)
+    slow_start: SlowStart = field(default_factory=SlowStart)
     limits: Limits = field(default_factory=Limits)
     embedding_space: str = ""
     carries: frozenset[Feature] = ALL_FEATURES

@@ -60,13 +60,14 @@ class Knowledge:
     *circuits*: missing = closed.  *first_content*: backend -> percentile (0..1) -> seconds, for percentiles that the
     route's hedge rule may ask for; missing = too few lanes have spoken.  *keys_refused*: backends whose provider does
     not take their key.  *ejected*: whom its own circuit keeps out, not an operator -> what may be hoped for of an
-    attempt on it, 0..1.
+    attempt on it, 0..1.  *ramps*: who recovers -> the share of its weight that it has now, less than 1.
     """
 
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
     first_content: Mapping[tuple[str, float], float] = field(default_factory=dict)
     keys_refused: frozenset[str] = frozenset()
     ejected: Mapping[str, float] = field(default_factory=dict)
+    ramps: Mapping[str, float] = field(default_factory=dict)
 
 
 class Drop(Word):
@@ -114,9 +115,8 @@ class Plan:
 
     *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
     *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
-    arrival, None = no limit.  *circuits*: as they were when the plan was made, missing = closed.  *left_out*: what a
-    kept backend cannot carry, by its name.  *panic*: who may be asked in spite of its open circuit once nobody else may
-    be, best hope first.
+    arrival, None = no limit.  *left_out*: what a kept backend cannot carry, by its name.  *panic*: who may be asked in
+    spite of its open circuit once nobody else may be, best hope first.  *knowledge*: what was known when it was made.
     """
 
     route: Route
@@ -131,9 +131,9 @@ class Plan:
     max_first_token: float | None
     input_tokens: int
     config_version: str
-    circuits: Mapping[str, Circuit] = field(default_factory=dict)
     left_out: Mapping[str, frozenset[Feature]] = field(default_factory=dict)
     panic: tuple[Backend, ...] = ()
+    knowledge: Knowledge = field(default_factory=Knowledge)
 
     def trace(
         self, attempts: tuple[Attempt, ...], served_by: int | None, no_hedge: str = "", degraded: str = ""

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator
 
 from quickthorn.v1 import backend_pb2, explanation_pb2, route_pb2
 from quickthorn_server.core import catalogue as core
+from quickthorn_server.core.outline import Needs
 from quickthorn_server.core.plan import Circuit, Plan, PurseLevels, Verdict
 from quickthorn_server.core.request import Request
 from quickthorn_server.edge.wire_content import span
 from quickthorn_server.routing.eligibility import worst_cost
-from quickthorn_server.routing.needs import Needs, needs
+from quickthorn_server.routing.needs import needs
 from quickthorn_server.routing.notes import notes
 
 _CIRCUITS = {
@@ -79,7 +80,7 @@ def _candidate(verdict: Verdict, places: dict[str, int], need: Needs, plan: Plan
         position=places.get(backend.name),
         reason=verdict.drop.word if verdict.drop else "",
         detail=verdict.detail,
-        circuit=_CIRCUITS[plan.circuits.get(backend.name, Circuit.CLOSED)],
+        circuit=_CIRCUITS[plan.knowledge.circuits.get(backend.name, Circuit.CLOSED)],
         estimated_cost_nano_usd=worst_cost(backend, need),
         timeouts=explanation_pb2.Timeouts(
             connect=span(backend.timeouts.connect),

@@ -124,7 +124,7 @@ def _plan(plan: Plan, candidates: Any, *, whole: bool) -> Json:
 
 def _candidates(plan: Plan) -> list[Json]:
     places = {backend.name: place for place, backend in enumerate(plan.order)}
-    return [_candidate(verdict, places, plan.circuits) for verdict in plan.verdicts]
+    return [_candidate(verdict, places, plan.knowledge.circuits) for verdict in plan.verdicts]
 
 
 _known: dict[str, tuple[tuple[object, object, object], orjson.Fragment]] = {}
@@ -132,7 +132,7 @@ _known: dict[str, tuple[tuple[object, object, object], orjson.Fragment]] = {}
 
 def _known_candidates(plan: Plan) -> orjson.Fragment:
     """Write the candidates of *plan* as text, of requests that are alike once: plans of those share what is in them."""
-    said = (plan.verdicts, plan.order, plan.circuits)
+    said = (plan.verdicts, plan.order, plan.knowledge.circuits)
     known = _known.get(plan.route.name)
     if known is None or any(one is not other for one, other in zip(known[0], said, strict=True)):
         known = _known[plan.route.name] = said, orjson.Fragment(orjson.dumps(_candidates(plan)))

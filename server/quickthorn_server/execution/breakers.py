@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import pybreaker
 
-from quickthorn_server.core.catalogue import Backend, BreakerRule
+from quickthorn_server.core.catalogue import Backend, BreakerRule, SlowStart
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.plan import Circuit, CircuitSnapshot, Forced
 from quickthorn_server.execution.backoff import Backoff
@@ -36,6 +36,9 @@ _CIRCUITS = {
     pybreaker.STATE_OPEN: Circuit.OPEN,
     pybreaker.STATE_HALF_OPEN: Circuit.HALF_OPEN,
 }
+
+
+_NOBODY: Mapping[str, float] = {}
 
 
 class _Storage(pybreaker.CircuitMemoryStorage):
@@ -78,12 +81,15 @@ class Breaker(pybreaker.CircuitBreakerListener):
         clock: Clock,
         told: Told,
         *,
+        slow_start: SlowStart | None = None,
         p99: Callable[[], float | None] = lambda: None,
         random_: random.Random | None = None,
         told_key: ToldKey = lambda _: None,
         key_again: float = inf,
     ) -> None:
         self.name = name
+        self._slow_start = slow_start or SlowStart()
+        self._recovered_at = -inf
         self._rule = rule
         self._clock = clock
         self._told = told
@@ -118,6 +124,11 @@ class Breaker(pybreaker.CircuitBreakerListener):
     def held_open(self) -> bool:
         """Whether an operator keeps the backend out."""
         return self._forced is Forced.OPEN
+
+    @property
+    def ramp(self) -> float:
+        """The share of its weight that the backend has while it recovers; 1 = all of it."""
+        return self._slow_start.share(self._clock() - self._recovered_at)
 
     def snapshot(self) -> CircuitSnapshot:
         """Return how things stand."""
@@ -186,6 +197,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         if circuit is Circuit.CLOSED:
             self.history.forget()
             self._spared.forget()
+            self._recovered_at = now if self._forced is Forced.AUTO else -inf
             self._backoff.closed(now)
         elif circuit is Circuit.OPEN:
             self._opened_for = 0.0 if self.held_open else self._backoff.opened(now)
@@ -273,12 +285,14 @@ class Breakers:
         self._told_key = told_key
         self._told = told
         self._not_closed: dict[str, Circuit] = {}
+        self._recovering: frozenset[str] = frozenset()
         self._all = {
             each.name: Breaker(
                 each.name,
                 each.breaker,
                 clock,
                 self._changed,
+                slow_start=each.slow_start,
                 p99=partial(p99, each.name),
                 random_=random_,
                 told_key=partial(self._key_changed, each),
@@ -303,6 +317,14 @@ class Breakers:
         found = {name: self._all[name] for name in self._not_closed}
         return {name: each.history.hope for name, each in found.items() if not each.held_open}
 
+    def ramps(self) -> Mapping[str, float]:
+        """Return who has come back of late -> the share of its weight that it has until it has all of it."""
+        if not self._recovering:
+            return _NOBODY
+        shares = {name: share for name in self._recovering if (share := self._all[name].ramp) < 1.0}
+        self._recovering = frozenset(shares)
+        return shares
+
     def _key_changed(self, backend: Backend, refused: bool) -> None:
         if backend.api_key is not None:
             change = self.keys_refused.union if refused else self.keys_refused.difference
@@ -317,6 +339,7 @@ class Breakers:
         """Make the mapping anew: circuits change rarely, and every call reads it."""
         others = {name: state for name, state in self._not_closed.items() if name != backend}
         self._not_closed = others if circuit is Circuit.CLOSED else {**others, backend: circuit}
+        self._recovering = self._recovering | {backend} if circuit is Circuit.CLOSED else self._recovering - {backend}
         self._told(backend, circuit)
 
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, Route, Strategy
 from quickthorn_server.core.features import Feature
-from quickthorn_server.core.plan import Drop, Verdict
-from quickthorn_server.core.request import Objective, Request
+from quickthorn_server.core.outline import Needs, Outline
+from quickthorn_server.core.plan import Drop, Knowledge, Verdict
+from quickthorn_server.core.request import Objective
 from quickthorn_server.routing.eligibility import judged_by
-from quickthorn_server.routing.needs import Needs
 from quickthorn_server.routing.ordering import ordered, preferred
+from quickthorn_server.routing.slow_start import eased
 
 _MOST = 1024  # judgements kept; callers choose capabilities, so there might be very many
 
@@ -48,42 +49,43 @@ class Judges:
         self._backends = catalogue.backends
         self._known: dict[tuple[str, frozenset[str], frozenset[Feature], frozenset[str]], _Judged] = {}
 
-    def candidates(
-        self, request: Request, route: Route, need: Needs, turn: int, keys_refused: frozenset[str]
-    ) -> Candidates:
-        """Return who may answer *request* on *route*, for which it has *need*, when the route's wheel is at *turn*.
-
-        *keys_refused*: backends whose provider does not take their key.
-        """
-        if _is_plain(request, need):
+    def candidates(self, call: Outline, route: Route, knowledge: Knowledge, turn: int) -> Candidates:
+        """Return who may answer *call* on *route* when the route's wheel is at *turn*."""
+        need, keys_refused = call.needs, knowledge.keys_refused
+        if _is_plain(call):
             key = (route.name, need.capabilities, need.features, keys_refused)
             known = self._known.get(key)
             if known is None:
-                known = self._judge_plain(request, route, need, keys_refused)
+                known = self._judge_plain(call, route, keys_refused)
                 if len(self._known) >= _MOST:
                     self._known.clear()
                 self._known[key] = known
             if need.context_tokens <= known.room:
-                if route.strategy is not Strategy.WEIGHTED:
-                    return known.candidates
-                return known.candidates._replace(order=self._turned(route, known.kept, turn))
-        verdicts, kept = self._judge(request, route, need, keys_refused)
-        order = preferred(list(self._turned(route, kept, turn)), request.preferences, need)
-        if request.directives.same_model and order:
+                found = known.candidates
+                if route.strategy is Strategy.WEIGHTED:
+                    found = found._replace(order=self._turned(route, known.kept, turn))
+                if knowledge.ramps:
+                    found = found._replace(order=tuple(eased(list(found.order), route, knowledge, turn)))
+                return found
+        verdicts, kept = self._judge(call, route, need, keys_refused)
+        order = preferred(list(self._turned(route, kept, turn)), call.preferences, need)
+        if knowledge.ramps:
+            order = eased(order, route, knowledge, turn)
+        if call.directives.same_model and order:
             verdicts, order = _same_model(verdicts, order)
         return Candidates(verdicts, tuple(order), _left_out(order, need))
 
-    def _judge_plain(self, request: Request, route: Route, need: Needs, keys_refused: frozenset[str]) -> _Judged:
-        verdicts, kept = self._judge(request, route, replace(need, context_tokens=0), keys_refused)
+    def _judge_plain(self, call: Outline, route: Route, keys_refused: frozenset[str]) -> _Judged:
+        verdicts, kept = self._judge(call, route, replace(call.needs, context_tokens=0), keys_refused)
         order = self._turned(route, kept, 0)
         room = min((backend.context_window for backend in order if backend.context_window is not None), default=inf)
-        return _Judged(Candidates(verdicts, order, _left_out(order, need)), kept, room)
+        return _Judged(Candidates(verdicts, order, _left_out(order, call.needs)), kept, room)
 
     def _judge(
-        self, request: Request, route: Route, need: Needs, keys_refused: frozenset[str]
+        self, call: Outline, route: Route, need: Needs, keys_refused: frozenset[str]
     ) -> tuple[tuple[Verdict, ...], tuple[Entry, ...]]:
         weighted = route.strategy is Strategy.WEIGHTED
-        judge = judged_by(need, request.directives)
+        judge = judged_by(need, call.directives)
         verdicts: list[Verdict] = []
         kept: list[Entry] = []
         for entry in route.entries:
@@ -103,9 +105,9 @@ class Judges:
         return tuple([self._backends[entry.backend] for entry in ordered(kept, route.strategy, turn)])
 
 
-def _is_plain(request: Request, need: Needs) -> bool:
+def _is_plain(call: Outline) -> bool:
     """Whether capabilities, features and length alone decide who may answer, and the route alone in what order."""
-    orders, wishes = request.directives, request.preferences
+    orders, wishes, need = call.directives, call.preferences, call.needs
     return not (
         orders.backend
         or orders.allow_backends

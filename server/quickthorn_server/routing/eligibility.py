@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.content import OpaqueState
 from quickthorn_server.core.features import HINTS, MAY_DROP, Feature, named
+from quickthorn_server.core.outline import Needs
 from quickthorn_server.core.plan import Drop, Verdict
 from quickthorn_server.core.request import Directives
 from quickthorn_server.core.usage import Usage, cost_nano_usd
-from quickthorn_server.routing.needs import Needs
 
 # A model that can be held to a schema can be held to "any object".
 _IMPLIED = {"json_object": "json_schema"}

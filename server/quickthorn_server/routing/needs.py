@@ -16,11 +16,10 @@ from quickthorn_server.core.content import (
     ToolResult,
 )
 from quickthorn_server.core.embedding import EmbedInput, EmbedPrompt, TokenIds
-from quickthorn_server.core.features import Feature
+from quickthorn_server.core.outline import Needs, Outline
 from quickthorn_server.core.prompt import JsonObjectFormat, JsonSchemaFormat, Prompt, ReasoningEffort, Tool
 from quickthorn_server.core.request import Request, Requirements
 from quickthorn_server.core.sizes import utf8_size
-from quickthorn_server.core.value import value
 from quickthorn_server.routing.asked import asked, asked_of_embedding
 
 _BYTES_PER_TOKEN = 4  # of English text with today's tokenizers; an estimate, and called one wherever it is shown
@@ -38,24 +37,19 @@ _CAPABILITY_OF = {
 }
 
 
-@value
-class Needs:
-    """What a candidate must have; *input_tokens* is estimated.
-
-    *states*: provider-bound bytes that it must be able to read.  *providers*: blocks only that provider understands.
-    *features*: what its wire format must carry.
-    """
-
-    capabilities: frozenset[str]
-    regions: frozenset[str]
-    data_policies: frozenset[str]
-    context_tokens: int
-    input_tokens: int
-    max_output_tokens: int | None
-    max_cost_nano_usd: int | None
-    states: tuple[OpaqueState, ...]
-    providers: frozenset[str]
-    features: frozenset[Feature]
+def outline(request: Request) -> Outline:
+    """Return *request* without what is said in it."""
+    prompt = request.prompt
+    return Outline(
+        request.route,
+        needs(request),
+        request.directives,
+        request.preferences,
+        request.requirements.max_first_token,
+        isinstance(prompt, EmbedPrompt),
+        provider_executed(prompt),
+        isinstance(prompt, Prompt) and prompt.reasoning.show,
+    )
 
 
 def needs(request: Request) -> Needs:

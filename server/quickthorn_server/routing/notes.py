@@ -17,9 +17,12 @@ def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:
     """
     told = []
     for backend in plan.order:
-        circuit = plan.circuits.get(backend.name, Circuit.CLOSED)
+        circuit = plan.knowledge.circuits.get(backend.name, Circuit.CLOSED)
         if circuit is not Circuit.CLOSED:
             told.append(f"{backend.name}: its circuit is {circuit.value}")
+    ramps = plan.knowledge.ramps
+    back = (backend.name for backend in plan.order if backend.name in ramps)
+    told.extend(f"{name}: it recovers, and has {ramps[name]:.0%} of its usual calls" for name in back)
     told.extend(said(plan.panic))
     told.extend(f"{backend.name}: it is at its limit" for backend in plan.order if backend.name in limited)
     told.extend(f"{name}: it would be asked without {named(lacking)}" for name, lacking in plan.left_out.items())

@@ -8,9 +8,9 @@ from itertools import groupby
 from math import gcd
 
 from quickthorn_server.core.catalogue import Backend, Entry, Strategy
+from quickthorn_server.core.outline import Needs
 from quickthorn_server.core.request import Objective, Preferences
 from quickthorn_server.routing.eligibility import worst_cost
-from quickthorn_server.routing.needs import Needs
 
 
 def ordered(entries: Sequence[Entry], strategy: Strategy, turn: int) -> list[Entry]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quickthorn_server.core.catalogue import Backend, Catalogue, HedgeRule, Route, Upstream
-from quickthorn_server.core.embedding import EmbedPrompt
+from quickthorn_server.core.outline import Outline
 from quickthorn_server.core.plan import Hedging, Knowledge, Plan
-from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.request import Priority, Request
 from quickthorn_server.routing.candidates import Judges
 from quickthorn_server.routing.guard import spared
-from quickthorn_server.routing.needs import needs, provider_executed
+from quickthorn_server.routing.needs import outline
 
 _ENOUGH_FOR_A_RACE = 2
 
@@ -28,11 +27,14 @@ class Router:
 
         *turn* counts the calls of the route so far.  Raises KeyError when the route is unknown.
         """
+        return self.planned(outline(request), knowledge, turn)
+
+    def planned(self, call: Outline, knowledge: Knowledge, turn: int) -> Plan:
+        """Do as `plan`, for a *call* of which nothing more is known."""
         catalogue = self._catalogue
-        route = catalogue.routes[request.route or catalogue.default_route]
-        need = needs(request)
-        verdicts, order, left_out = self._judges.candidates(request, route, need, turn, knowledge.keys_refused)
-        hedging, no_hedge = _hedging(request, route.hedge, order, knowledge)
+        route = catalogue.routes[call.route or catalogue.default_route]
+        verdicts, order, left_out = self._judges.candidates(call, route, knowledge, turn)
+        hedging, no_hedge = _hedging(call, route.hedge, order, knowledge)
         return Plan(
             route=route,
             order=order,
@@ -40,15 +42,15 @@ class Router:
             hedging=hedging,
             no_hedge=no_hedge,
             retry=route.retry,
-            whole=_whole(request, route, order),
-            failover=request.directives.failover is not False,
-            shows_reasoning=isinstance(request.prompt, Prompt) and request.prompt.reasoning.show,
-            max_first_token=request.requirements.max_first_token,
-            input_tokens=need.input_tokens,
+            whole=_whole(call, route, order),
+            failover=call.directives.failover is not False,
+            shows_reasoning=call.shows_reasoning,
+            max_first_token=call.max_first_token,
+            input_tokens=call.needs.input_tokens,
             config_version=catalogue.version,
-            circuits=knowledge.circuits,
             left_out=left_out,
             panic=spared(order, route, knowledge) if knowledge.ejected else (),
+            knowledge=knowledge,
         )
 
 
@@ -58,16 +60,16 @@ def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int
 
 
 def _hedging(
-    request: Request, rule: HedgeRule | None, order: Sequence[Backend], knowledge: Knowledge
+    call: Outline, rule: HedgeRule | None, order: Sequence[Backend], knowledge: Knowledge
 ) -> tuple[Hedging | None, str]:
     """Return the hedge of this call, or None and why not ("" where the route has none)."""
     if rule is None:
         return None, ""
-    if request.directives.hedging is False:
+    if call.directives.hedging is False:
         return None, "the request switches hedging off"
-    if request.directives.priority is Priority.BULK:
+    if call.directives.priority is Priority.BULK:
         return None, "bulk calls do not hedge"
-    if provider_executed(request.prompt):
+    if call.provider_tools:
         return None, "the provider executes tools"
     if len(order) < _ENOUGH_FOR_A_RACE:
         return None, "one candidate only"
@@ -79,13 +81,13 @@ def _hedging(
     return Hedging(delay, min(rule.max_parallel, len(order))), ""
 
 
-def _whole(request: Request, route: Route, order: Sequence[Backend]) -> bool:
+def _whole(call: Outline, route: Route, order: Sequence[Backend]) -> bool:
     """Whether a unary call asks upstream for the reply in one piece: never where somebody could take over.
 
     Vectors always come whole.
     """
-    if isinstance(request.prompt, EmbedPrompt):
+    if call.embeds:
         return True
     if route.upstream is not Upstream.AUTO:
         return route.upstream is Upstream.WHOLE
-    return len(order) == 1 and request.requirements.max_first_token is None
+    return len(order) == 1 and call.max_first_token is None
