@@ -227,8 +227,8 @@ type Candidate struct {
 	Kept bool `protobuf:"varint,5,opt,name=kept,proto3" json:"kept,omitempty"`
 	// Its place in the order, the first being 0. Absent: dropped.
 	Position *uint32 `protobuf:"varint,6,opt,name=position,proto3,oneof" json:"position,omitempty"`
-	// Why it was dropped, as one word: pinned_elsewhere, not_allowed, denied, capability, region, data_policy,
-	// feature, context_window, cost, opaque_state, other_model or weight_zero. Empty: kept. New words may be added.
+	// Why it was dropped, as one word: pinned_elsewhere, not_allowed, denied, capability, feature, region, data_policy,
+	// context_window, cost, opaque_state, other_model, weight_zero or key_refused. Empty: kept. New words may be added.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The same for humans: what was asked and what is there. May be empty.
 	Detail string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`

@@ -134,7 +134,12 @@ type DecisionRecord struct {
 	RequestJson *string `protobuf:"bytes,21,opt,name=request_json,json=requestJson,proto3,oneof" json:"request_json,omitempty"`
 	// What was sent of the answer, as proto3 JSON of Message. Absent: the operator did not ask for content, nothing was
 	// sent, or the answer is vectors.
-	AnswerJson    *string `protobuf:"bytes,22,opt,name=answer_json,json=answerJson,proto3,oneof" json:"answer_json,omitempty"`
+	AnswerJson *string `protobuf:"bytes,22,opt,name=answer_json,json=answerJson,proto3,oneof" json:"answer_json,omitempty"`
+	// What was dropped or weakened to serve the call, as in RouteTrace.degraded. Empty = nothing.
+	Degraded string `protobuf:"bytes,23,opt,name=degraded,proto3" json:"degraded,omitempty"`
+	// What the call needed and wished, so that it can be planned again without its content. Absent: the record is older
+	// than this field.
+	Needs         *RecordedNeeds `protobuf:"bytes,24,opt,name=needs,proto3" json:"needs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -323,6 +328,229 @@ func (x *DecisionRecord) GetAnswerJson() string {
 	return ""
 }
 
+func (x *DecisionRecord) GetDegraded() string {
+	if x != nil {
+		return x.Degraded
+	}
+	return ""
+}
+
+func (x *DecisionRecord) GetNeeds() *RecordedNeeds {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+// What a plan is made of beside the configuration and the state of the backends: a request without what is said in it.
+type RecordedNeeds struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Capabilities that a backend must have, those that the request shows itself included, sorted.
+	Capabilities []string `protobuf:"bytes,1,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// Served from one of these, sorted. Default: anywhere.
+	Regions []string `protobuf:"bytes,2,rep,name=regions,proto3" json:"regions,omitempty"`
+	// All of these hold, sorted. Default: none.
+	DataPolicies []string `protobuf:"bytes,3,rep,name=data_policies,json=dataPolicies,proto3" json:"data_policies,omitempty"`
+	// Tokens of the window that a backend must have, estimated.
+	ContextTokens uint64 `protobuf:"varint,4,opt,name=context_tokens,json=contextTokens,proto3" json:"context_tokens,omitempty"`
+	// Most tokens of the answer. Absent: no limit.
+	MaxOutputTokens *uint64 `protobuf:"varint,5,opt,name=max_output_tokens,json=maxOutputTokens,proto3,oneof" json:"max_output_tokens,omitempty"`
+	// Most that the call might cost, in nano-USD. Absent: no limit.
+	MaxCostNanoUsd *int64 `protobuf:"varint,6,opt,name=max_cost_nano_usd,json=maxCostNanoUsd,proto3,oneof" json:"max_cost_nano_usd,omitempty"`
+	// When content had to come, from the call's arrival. Absent: no limit of the request.
+	MaxFirstToken *durationpb.Duration `protobuf:"bytes,7,opt,name=max_first_token,json=maxFirstToken,proto3" json:"max_first_token,omitempty"`
+	// Whose state the request carried: only that provider and model can read it. Default: none.
+	States []*RecordedState `protobuf:"bytes,8,rep,name=states,proto3" json:"states,omitempty"`
+	// Providers whose own blocks the request carried, sorted. Default: none.
+	Providers []string `protobuf:"bytes,9,rep,name=providers,proto3" json:"providers,omitempty"`
+	// True: the provider itself was to run tools, so the call could not hedge.
+	ProviderTools bool `protobuf:"varint,10,opt,name=provider_tools,json=providerTools,proto3" json:"provider_tools,omitempty"`
+	// What the caller decided, as far as it bears on the plan. Absent: nothing.
+	Directives *Directives `protobuf:"bytes,11,opt,name=directives,proto3" json:"directives,omitempty"`
+	// What the caller wished, as far as it bears on the plan. Absent: nothing.
+	Preferences *Preferences `protobuf:"bytes,12,opt,name=preferences,proto3" json:"preferences,omitempty"`
+	// What the wire format had to carry, as words of Candidate.detail and Directives.may_drop, sorted. Default: plain words.
+	Features      []string `protobuf:"bytes,13,rep,name=features,proto3" json:"features,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordedNeeds) Reset() {
+	*x = RecordedNeeds{}
+	mi := &file_quickthorn_v1_record_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordedNeeds) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordedNeeds) ProtoMessage() {}
+
+func (x *RecordedNeeds) ProtoReflect() protoreflect.Message {
+	mi := &file_quickthorn_v1_record_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordedNeeds.ProtoReflect.Descriptor instead.
+func (*RecordedNeeds) Descriptor() ([]byte, []int) {
+	return file_quickthorn_v1_record_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RecordedNeeds) GetCapabilities() []string {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
+func (x *RecordedNeeds) GetRegions() []string {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
+func (x *RecordedNeeds) GetDataPolicies() []string {
+	if x != nil {
+		return x.DataPolicies
+	}
+	return nil
+}
+
+func (x *RecordedNeeds) GetContextTokens() uint64 {
+	if x != nil {
+		return x.ContextTokens
+	}
+	return 0
+}
+
+func (x *RecordedNeeds) GetMaxOutputTokens() uint64 {
+	if x != nil && x.MaxOutputTokens != nil {
+		return *x.MaxOutputTokens
+	}
+	return 0
+}
+
+func (x *RecordedNeeds) GetMaxCostNanoUsd() int64 {
+	if x != nil && x.MaxCostNanoUsd != nil {
+		return *x.MaxCostNanoUsd
+	}
+	return 0
+}
+
+func (x *RecordedNeeds) GetMaxFirstToken() *durationpb.Duration {
+	if x != nil {
+		return x.MaxFirstToken
+	}
+	return nil
+}
+
+func (x *RecordedNeeds) GetStates() []*RecordedState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *RecordedNeeds) GetProviders() []string {
+	if x != nil {
+		return x.Providers
+	}
+	return nil
+}
+
+func (x *RecordedNeeds) GetProviderTools() bool {
+	if x != nil {
+		return x.ProviderTools
+	}
+	return false
+}
+
+func (x *RecordedNeeds) GetDirectives() *Directives {
+	if x != nil {
+		return x.Directives
+	}
+	return nil
+}
+
+func (x *RecordedNeeds) GetPreferences() *Preferences {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
+func (x *RecordedNeeds) GetFeatures() []string {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+// Whose state a request carried.
+type RecordedState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Its model. Empty: any of the provider's.
+	Model         string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordedState) Reset() {
+	*x = RecordedState{}
+	mi := &file_quickthorn_v1_record_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordedState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordedState) ProtoMessage() {}
+
+func (x *RecordedState) ProtoReflect() protoreflect.Message {
+	mi := &file_quickthorn_v1_record_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordedState.ProtoReflect.Descriptor instead.
+func (*RecordedState) Descriptor() ([]byte, []int) {
+	return file_quickthorn_v1_record_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RecordedState) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *RecordedState) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
 // What was decided before the first byte was sent.
 type RecordedPlan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -340,13 +568,18 @@ type RecordedPlan struct {
 	Upstream UpstreamMode `protobuf:"varint,6,opt,name=upstream,proto3,enum=quickthorn.v1.UpstreamMode" json:"upstream,omitempty"`
 	// Estimated tokens of the request.
 	EstimatedInputTokens uint64 `protobuf:"varint,7,opt,name=estimated_input_tokens,json=estimatedInputTokens,proto3" json:"estimated_input_tokens,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Names of those that could be asked in spite of their open circuits once nobody else could be, best hope first.
+	// Default: none, the route was not in panic.
+	Panic []string `protobuf:"bytes,8,rep,name=panic,proto3" json:"panic,omitempty"`
+	// How many calls of the route this replica had planned before: where the wheel of a weighted route stood.
+	Turn          uint64 `protobuf:"varint,9,opt,name=turn,proto3" json:"turn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecordedPlan) Reset() {
 	*x = RecordedPlan{}
-	mi := &file_quickthorn_v1_record_proto_msgTypes[1]
+	mi := &file_quickthorn_v1_record_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +591,7 @@ func (x *RecordedPlan) String() string {
 func (*RecordedPlan) ProtoMessage() {}
 
 func (x *RecordedPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_quickthorn_v1_record_proto_msgTypes[1]
+	mi := &file_quickthorn_v1_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +604,7 @@ func (x *RecordedPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordedPlan.ProtoReflect.Descriptor instead.
 func (*RecordedPlan) Descriptor() ([]byte, []int) {
-	return file_quickthorn_v1_record_proto_rawDescGZIP(), []int{1}
+	return file_quickthorn_v1_record_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RecordedPlan) GetCandidates() []*RecordedCandidate {
@@ -423,6 +656,20 @@ func (x *RecordedPlan) GetEstimatedInputTokens() uint64 {
 	return 0
 }
 
+func (x *RecordedPlan) GetPanic() []string {
+	if x != nil {
+		return x.Panic
+	}
+	return nil
+}
+
+func (x *RecordedPlan) GetTurn() uint64 {
+	if x != nil {
+		return x.Turn
+	}
+	return 0
+}
+
 // One backend of the route: kept or dropped, and why.
 type RecordedCandidate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -437,14 +684,19 @@ type RecordedCandidate struct {
 	// The same for humans: what was asked and what is there. May be empty.
 	Detail string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
 	// What its circuit did when the call was planned.
-	Circuit       CircuitState `protobuf:"varint,6,opt,name=circuit,proto3,enum=quickthorn.v1.CircuitState" json:"circuit,omitempty"`
+	Circuit CircuitState `protobuf:"varint,6,opt,name=circuit,proto3,enum=quickthorn.v1.CircuitState" json:"circuit,omitempty"`
+	// The share of its usual calls that it had because it was recovering, 0..1. Absent: all of them.
+	SlowStart *float64 `protobuf:"fixed64,7,opt,name=slow_start,json=slowStart,proto3,oneof" json:"slow_start,omitempty"`
+	// What share of attempts on it might succeed, judged by its latest ones, 0..1. Absent: its circuit did not keep it
+	// out, or an operator did.
+	Hope          *float64 `protobuf:"fixed64,8,opt,name=hope,proto3,oneof" json:"hope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecordedCandidate) Reset() {
 	*x = RecordedCandidate{}
-	mi := &file_quickthorn_v1_record_proto_msgTypes[2]
+	mi := &file_quickthorn_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +708,7 @@ func (x *RecordedCandidate) String() string {
 func (*RecordedCandidate) ProtoMessage() {}
 
 func (x *RecordedCandidate) ProtoReflect() protoreflect.Message {
-	mi := &file_quickthorn_v1_record_proto_msgTypes[2]
+	mi := &file_quickthorn_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +721,7 @@ func (x *RecordedCandidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordedCandidate.ProtoReflect.Descriptor instead.
 func (*RecordedCandidate) Descriptor() ([]byte, []int) {
-	return file_quickthorn_v1_record_proto_rawDescGZIP(), []int{2}
+	return file_quickthorn_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RecordedCandidate) GetBackend() string {
@@ -514,6 +766,20 @@ func (x *RecordedCandidate) GetCircuit() CircuitState {
 	return CircuitState_CIRCUIT_STATE_UNSPECIFIED
 }
 
+func (x *RecordedCandidate) GetSlowStart() float64 {
+	if x != nil && x.SlowStart != nil {
+		return *x.SlowStart
+	}
+	return 0
+}
+
+func (x *RecordedCandidate) GetHope() float64 {
+	if x != nil && x.Hope != nil {
+		return *x.Hope
+	}
+	return 0
+}
+
 // How full a purse is.
 type PurseLevel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -529,7 +795,7 @@ type PurseLevel struct {
 
 func (x *PurseLevel) Reset() {
 	*x = PurseLevel{}
-	mi := &file_quickthorn_v1_record_proto_msgTypes[3]
+	mi := &file_quickthorn_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +807,7 @@ func (x *PurseLevel) String() string {
 func (*PurseLevel) ProtoMessage() {}
 
 func (x *PurseLevel) ProtoReflect() protoreflect.Message {
-	mi := &file_quickthorn_v1_record_proto_msgTypes[3]
+	mi := &file_quickthorn_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +820,7 @@ func (x *PurseLevel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurseLevel.ProtoReflect.Descriptor instead.
 func (*PurseLevel) Descriptor() ([]byte, []int) {
-	return file_quickthorn_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_quickthorn_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PurseLevel) GetPurse() string {
@@ -582,7 +848,7 @@ var File_quickthorn_v1_record_proto protoreflect.FileDescriptor
 
 const file_quickthorn_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1aquickthorn/v1/record.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquickthorn/v1/backend.proto\x1a\x1equickthorn/v1/completion.proto\x1a\x1fquickthorn/v1/explanation.proto\x1a\x19quickthorn/v1/trace.proto\x1a\x19quickthorn/v1/usage.proto\"\x97\b\n" +
+	"\x1aquickthorn/v1/record.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquickthorn/v1/backend.proto\x1a\x1equickthorn/v1/completion.proto\x1a\x1equickthorn/v1/directives.proto\x1a\x1fquickthorn/v1/explanation.proto\x1a\x19quickthorn/v1/trace.proto\x1a\x19quickthorn/v1/usage.proto\"\xe7\b\n" +
 	"\x0eDecisionRecord\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1d\n" +
@@ -608,7 +874,9 @@ const file_quickthorn_v1_record_proto_rawDesc = "" +
 	"\tdelivered\x18\x14 \x01(\x04R\tdelivered\x12&\n" +
 	"\frequest_json\x18\x15 \x01(\tH\x02R\vrequestJson\x88\x01\x01\x12$\n" +
 	"\vanswer_json\x18\x16 \x01(\tH\x03R\n" +
-	"answerJson\x88\x01\x01\x1a9\n" +
+	"answerJson\x88\x01\x01\x12\x1a\n" +
+	"\bdegraded\x18\x17 \x01(\tR\bdegraded\x122\n" +
+	"\x05needs\x18\x18 \x01(\v2\x1c.quickthorn.v1.RecordedNeedsR\x05needs\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
@@ -616,7 +884,29 @@ const file_quickthorn_v1_record_proto_rawDesc = "" +
 	"_served_byB\x10\n" +
 	"\x0e_cost_nano_usdB\x0f\n" +
 	"\r_request_jsonB\x0e\n" +
-	"\f_answer_json\"\xc4\x02\n" +
+	"\f_answer_json\"\xf9\x04\n" +
+	"\rRecordedNeeds\x12\"\n" +
+	"\fcapabilities\x18\x01 \x03(\tR\fcapabilities\x12\x18\n" +
+	"\aregions\x18\x02 \x03(\tR\aregions\x12#\n" +
+	"\rdata_policies\x18\x03 \x03(\tR\fdataPolicies\x12%\n" +
+	"\x0econtext_tokens\x18\x04 \x01(\x04R\rcontextTokens\x12/\n" +
+	"\x11max_output_tokens\x18\x05 \x01(\x04H\x00R\x0fmaxOutputTokens\x88\x01\x01\x12.\n" +
+	"\x11max_cost_nano_usd\x18\x06 \x01(\x03H\x01R\x0emaxCostNanoUsd\x88\x01\x01\x12A\n" +
+	"\x0fmax_first_token\x18\a \x01(\v2\x19.google.protobuf.DurationR\rmaxFirstToken\x124\n" +
+	"\x06states\x18\b \x03(\v2\x1c.quickthorn.v1.RecordedStateR\x06states\x12\x1c\n" +
+	"\tproviders\x18\t \x03(\tR\tproviders\x12%\n" +
+	"\x0eprovider_tools\x18\n" +
+	" \x01(\bR\rproviderTools\x129\n" +
+	"\n" +
+	"directives\x18\v \x01(\v2\x19.quickthorn.v1.DirectivesR\n" +
+	"directives\x12<\n" +
+	"\vpreferences\x18\f \x01(\v2\x1a.quickthorn.v1.PreferencesR\vpreferences\x12\x1a\n" +
+	"\bfeatures\x18\r \x03(\tR\bfeaturesB\x14\n" +
+	"\x12_max_output_tokensB\x14\n" +
+	"\x12_max_cost_nano_usd\"A\n" +
+	"\rRecordedState\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"\xee\x02\n" +
 	"\fRecordedPlan\x12@\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2 .quickthorn.v1.RecordedCandidateR\n" +
@@ -626,15 +916,22 @@ const file_quickthorn_v1_record_proto_rawDesc = "" +
 	"\fmax_attempts\x18\x04 \x01(\rR\vmaxAttempts\x12\x1a\n" +
 	"\bfailover\x18\x05 \x01(\bR\bfailover\x127\n" +
 	"\bupstream\x18\x06 \x01(\x0e2\x1b.quickthorn.v1.UpstreamModeR\bupstream\x124\n" +
-	"\x16estimated_input_tokens\x18\a \x01(\x04R\x14estimatedInputTokens\"\xd6\x01\n" +
+	"\x16estimated_input_tokens\x18\a \x01(\x04R\x14estimatedInputTokens\x12\x14\n" +
+	"\x05panic\x18\b \x03(\tR\x05panic\x12\x12\n" +
+	"\x04turn\x18\t \x01(\x04R\x04turn\"\xab\x02\n" +
 	"\x11RecordedCandidate\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\tR\abackend\x12\x12\n" +
 	"\x04kept\x18\x02 \x01(\bR\x04kept\x12\x1f\n" +
 	"\bposition\x18\x03 \x01(\rH\x00R\bposition\x88\x01\x01\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x05 \x01(\tR\x06detail\x125\n" +
-	"\acircuit\x18\x06 \x01(\x0e2\x1b.quickthorn.v1.CircuitStateR\acircuitB\v\n" +
-	"\t_position\"N\n" +
+	"\acircuit\x18\x06 \x01(\x0e2\x1b.quickthorn.v1.CircuitStateR\acircuit\x12\"\n" +
+	"\n" +
+	"slow_start\x18\a \x01(\x01H\x01R\tslowStart\x88\x01\x01\x12\x17\n" +
+	"\x04hope\x18\b \x01(\x01H\x02R\x04hope\x88\x01\x01B\v\n" +
+	"\t_positionB\r\n" +
+	"\v_slow_startB\a\n" +
+	"\x05_hope\"N\n" +
 	"\n" +
 	"PurseLevel\x12\x14\n" +
 	"\x05purse\x18\x01 \x01(\tR\x05purse\x12\x14\n" +
@@ -659,43 +956,52 @@ func file_quickthorn_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_quickthorn_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quickthorn_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_quickthorn_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_quickthorn_v1_record_proto_goTypes = []any{
 	(RecordedRpc)(0),              // 0: quickthorn.v1.RecordedRpc
 	(*DecisionRecord)(nil),        // 1: quickthorn.v1.DecisionRecord
-	(*RecordedPlan)(nil),          // 2: quickthorn.v1.RecordedPlan
-	(*RecordedCandidate)(nil),     // 3: quickthorn.v1.RecordedCandidate
-	(*PurseLevel)(nil),            // 4: quickthorn.v1.PurseLevel
-	nil,                           // 5: quickthorn.v1.DecisionRecord.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Attempt)(nil),               // 7: quickthorn.v1.Attempt
-	(FinishReason)(0),             // 8: quickthorn.v1.FinishReason
-	(*Usage)(nil),                 // 9: quickthorn.v1.Usage
-	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
-	(*HedgeRule)(nil),             // 11: quickthorn.v1.HedgeRule
-	(UpstreamMode)(0),             // 12: quickthorn.v1.UpstreamMode
-	(CircuitState)(0),             // 13: quickthorn.v1.CircuitState
+	(*RecordedNeeds)(nil),         // 2: quickthorn.v1.RecordedNeeds
+	(*RecordedState)(nil),         // 3: quickthorn.v1.RecordedState
+	(*RecordedPlan)(nil),          // 4: quickthorn.v1.RecordedPlan
+	(*RecordedCandidate)(nil),     // 5: quickthorn.v1.RecordedCandidate
+	(*PurseLevel)(nil),            // 6: quickthorn.v1.PurseLevel
+	nil,                           // 7: quickthorn.v1.DecisionRecord.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Attempt)(nil),               // 9: quickthorn.v1.Attempt
+	(FinishReason)(0),             // 10: quickthorn.v1.FinishReason
+	(*Usage)(nil),                 // 11: quickthorn.v1.Usage
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*Directives)(nil),            // 13: quickthorn.v1.Directives
+	(*Preferences)(nil),           // 14: quickthorn.v1.Preferences
+	(*HedgeRule)(nil),             // 15: quickthorn.v1.HedgeRule
+	(UpstreamMode)(0),             // 16: quickthorn.v1.UpstreamMode
+	(CircuitState)(0),             // 17: quickthorn.v1.CircuitState
 }
 var file_quickthorn_v1_record_proto_depIdxs = []int32{
-	6,  // 0: quickthorn.v1.DecisionRecord.at:type_name -> google.protobuf.Timestamp
-	5,  // 1: quickthorn.v1.DecisionRecord.labels:type_name -> quickthorn.v1.DecisionRecord.LabelsEntry
+	8,  // 0: quickthorn.v1.DecisionRecord.at:type_name -> google.protobuf.Timestamp
+	7,  // 1: quickthorn.v1.DecisionRecord.labels:type_name -> quickthorn.v1.DecisionRecord.LabelsEntry
 	0,  // 2: quickthorn.v1.DecisionRecord.rpc:type_name -> quickthorn.v1.RecordedRpc
-	2,  // 3: quickthorn.v1.DecisionRecord.plan:type_name -> quickthorn.v1.RecordedPlan
-	7,  // 4: quickthorn.v1.DecisionRecord.attempts:type_name -> quickthorn.v1.Attempt
-	8,  // 5: quickthorn.v1.DecisionRecord.finish_reason:type_name -> quickthorn.v1.FinishReason
-	9,  // 6: quickthorn.v1.DecisionRecord.usage:type_name -> quickthorn.v1.Usage
-	4,  // 7: quickthorn.v1.DecisionRecord.purses:type_name -> quickthorn.v1.PurseLevel
-	10, // 8: quickthorn.v1.DecisionRecord.duration:type_name -> google.protobuf.Duration
-	10, // 9: quickthorn.v1.DecisionRecord.first_content:type_name -> google.protobuf.Duration
-	3,  // 10: quickthorn.v1.RecordedPlan.candidates:type_name -> quickthorn.v1.RecordedCandidate
-	11, // 11: quickthorn.v1.RecordedPlan.hedge:type_name -> quickthorn.v1.HedgeRule
-	12, // 12: quickthorn.v1.RecordedPlan.upstream:type_name -> quickthorn.v1.UpstreamMode
-	13, // 13: quickthorn.v1.RecordedCandidate.circuit:type_name -> quickthorn.v1.CircuitState
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	4,  // 3: quickthorn.v1.DecisionRecord.plan:type_name -> quickthorn.v1.RecordedPlan
+	9,  // 4: quickthorn.v1.DecisionRecord.attempts:type_name -> quickthorn.v1.Attempt
+	10, // 5: quickthorn.v1.DecisionRecord.finish_reason:type_name -> quickthorn.v1.FinishReason
+	11, // 6: quickthorn.v1.DecisionRecord.usage:type_name -> quickthorn.v1.Usage
+	6,  // 7: quickthorn.v1.DecisionRecord.purses:type_name -> quickthorn.v1.PurseLevel
+	12, // 8: quickthorn.v1.DecisionRecord.duration:type_name -> google.protobuf.Duration
+	12, // 9: quickthorn.v1.DecisionRecord.first_content:type_name -> google.protobuf.Duration
+	2,  // 10: quickthorn.v1.DecisionRecord.needs:type_name -> quickthorn.v1.RecordedNeeds
+	12, // 11: quickthorn.v1.RecordedNeeds.max_first_token:type_name -> google.protobuf.Duration
+	3,  // 12: quickthorn.v1.RecordedNeeds.states:type_name -> quickthorn.v1.RecordedState
+	13, // 13: quickthorn.v1.RecordedNeeds.directives:type_name -> quickthorn.v1.Directives
+	14, // 14: quickthorn.v1.RecordedNeeds.preferences:type_name -> quickthorn.v1.Preferences
+	5,  // 15: quickthorn.v1.RecordedPlan.candidates:type_name -> quickthorn.v1.RecordedCandidate
+	15, // 16: quickthorn.v1.RecordedPlan.hedge:type_name -> quickthorn.v1.HedgeRule
+	16, // 17: quickthorn.v1.RecordedPlan.upstream:type_name -> quickthorn.v1.UpstreamMode
+	17, // 18: quickthorn.v1.RecordedCandidate.circuit:type_name -> quickthorn.v1.CircuitState
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_quickthorn_v1_record_proto_init() }
@@ -705,18 +1011,20 @@ func file_quickthorn_v1_record_proto_init() {
 	}
 	file_quickthorn_v1_backend_proto_init()
 	file_quickthorn_v1_completion_proto_init()
+	file_quickthorn_v1_directives_proto_init()
 	file_quickthorn_v1_explanation_proto_init()
 	file_quickthorn_v1_trace_proto_init()
 	file_quickthorn_v1_usage_proto_init()
 	file_quickthorn_v1_record_proto_msgTypes[0].OneofWrappers = []any{}
-	file_quickthorn_v1_record_proto_msgTypes[2].OneofWrappers = []any{}
+	file_quickthorn_v1_record_proto_msgTypes[1].OneofWrappers = []any{}
+	file_quickthorn_v1_record_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quickthorn_v1_record_proto_rawDesc), len(file_quickthorn_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

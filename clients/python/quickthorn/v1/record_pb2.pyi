@@ -2,6 +2,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from quickthorn.v1 import backend_pb2 as _backend_pb2
 from quickthorn.v1 import completion_pb2 as _completion_pb2
+from quickthorn.v1 import directives_pb2 as _directives_pb2
 from quickthorn.v1 import explanation_pb2 as _explanation_pb2
 from quickthorn.v1 import trace_pb2 as _trace_pb2
 from quickthorn.v1 import usage_pb2 as _usage_pb2
@@ -25,7 +26,7 @@ RECORDED_RPC_STREAM_COMPLETE: RecordedRpc
 RECORDED_RPC_EMBED: RecordedRpc
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("at", "id", "request_id", "caller", "route", "strategy", "labels", "rpc", "plan", "attempts", "served_by", "outcome", "finish_reason", "usage", "cost_nano_usd", "purses", "config_version", "duration", "first_content", "delivered", "request_json", "answer_json")
+    __slots__ = ("at", "id", "request_id", "caller", "route", "strategy", "labels", "rpc", "plan", "attempts", "served_by", "outcome", "finish_reason", "usage", "cost_nano_usd", "purses", "config_version", "duration", "first_content", "delivered", "request_json", "answer_json", "degraded", "needs")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +56,8 @@ class DecisionRecord(_message.Message):
     DELIVERED_FIELD_NUMBER: _ClassVar[int]
     REQUEST_JSON_FIELD_NUMBER: _ClassVar[int]
     ANSWER_JSON_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_FIELD_NUMBER: _ClassVar[int]
     at: _timestamp_pb2.Timestamp
     id: str
     request_id: str
@@ -77,10 +80,50 @@ class DecisionRecord(_message.Message):
     delivered: int
     request_json: str
     answer_json: str
-    def __init__(self, at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., id: _Optional[str] = ..., request_id: _Optional[str] = ..., caller: _Optional[str] = ..., route: _Optional[str] = ..., strategy: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., rpc: _Optional[_Union[RecordedRpc, str]] = ..., plan: _Optional[_Union[RecordedPlan, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_trace_pb2.Attempt, _Mapping]]] = ..., served_by: _Optional[int] = ..., outcome: _Optional[str] = ..., finish_reason: _Optional[_Union[_completion_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ..., purses: _Optional[_Iterable[_Union[PurseLevel, _Mapping]]] = ..., config_version: _Optional[str] = ..., duration: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., first_content: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., delivered: _Optional[int] = ..., request_json: _Optional[str] = ..., answer_json: _Optional[str] = ...) -> None: ...
+    degraded: str
+    needs: RecordedNeeds
+    def __init__(self, at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., id: _Optional[str] = ..., request_id: _Optional[str] = ..., caller: _Optional[str] = ..., route: _Optional[str] = ..., strategy: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., rpc: _Optional[_Union[RecordedRpc, str]] = ..., plan: _Optional[_Union[RecordedPlan, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_trace_pb2.Attempt, _Mapping]]] = ..., served_by: _Optional[int] = ..., outcome: _Optional[str] = ..., finish_reason: _Optional[_Union[_completion_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ..., purses: _Optional[_Iterable[_Union[PurseLevel, _Mapping]]] = ..., config_version: _Optional[str] = ..., duration: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., first_content: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., delivered: _Optional[int] = ..., request_json: _Optional[str] = ..., answer_json: _Optional[str] = ..., degraded: _Optional[str] = ..., needs: _Optional[_Union[RecordedNeeds, _Mapping]] = ...) -> None: ...
+
+class RecordedNeeds(_message.Message):
+    __slots__ = ("capabilities", "regions", "data_policies", "context_tokens", "max_output_tokens", "max_cost_nano_usd", "max_first_token", "states", "providers", "provider_tools", "directives", "preferences", "features")
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    DATA_POLICIES_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIRST_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    DIRECTIVES_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    capabilities: _containers.RepeatedScalarFieldContainer[str]
+    regions: _containers.RepeatedScalarFieldContainer[str]
+    data_policies: _containers.RepeatedScalarFieldContainer[str]
+    context_tokens: int
+    max_output_tokens: int
+    max_cost_nano_usd: int
+    max_first_token: _duration_pb2.Duration
+    states: _containers.RepeatedCompositeFieldContainer[RecordedState]
+    providers: _containers.RepeatedScalarFieldContainer[str]
+    provider_tools: bool
+    directives: _directives_pb2.Directives
+    preferences: _directives_pb2.Preferences
+    features: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, capabilities: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ..., data_policies: _Optional[_Iterable[str]] = ..., context_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_cost_nano_usd: _Optional[int] = ..., max_first_token: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., states: _Optional[_Iterable[_Union[RecordedState, _Mapping]]] = ..., providers: _Optional[_Iterable[str]] = ..., provider_tools: bool = ..., directives: _Optional[_Union[_directives_pb2.Directives, _Mapping]] = ..., preferences: _Optional[_Union[_directives_pb2.Preferences, _Mapping]] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RecordedState(_message.Message):
+    __slots__ = ("provider", "model")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    model: str
+    def __init__(self, provider: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class RecordedPlan(_message.Message):
-    __slots__ = ("candidates", "order", "hedge", "max_attempts", "failover", "upstream", "estimated_input_tokens")
+    __slots__ = ("candidates", "order", "hedge", "max_attempts", "failover", "upstream", "estimated_input_tokens", "panic", "turn")
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     HEDGE_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +131,8 @@ class RecordedPlan(_message.Message):
     FAILOVER_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_FIELD_NUMBER: _ClassVar[int]
     ESTIMATED_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PANIC_FIELD_NUMBER: _ClassVar[int]
+    TURN_FIELD_NUMBER: _ClassVar[int]
     candidates: _containers.RepeatedCompositeFieldContainer[RecordedCandidate]
     order: _containers.RepeatedScalarFieldContainer[str]
     hedge: _explanation_pb2.HedgeRule
@@ -95,23 +140,29 @@ class RecordedPlan(_message.Message):
     failover: bool
     upstream: _explanation_pb2.UpstreamMode
     estimated_input_tokens: int
-    def __init__(self, candidates: _Optional[_Iterable[_Union[RecordedCandidate, _Mapping]]] = ..., order: _Optional[_Iterable[str]] = ..., hedge: _Optional[_Union[_explanation_pb2.HedgeRule, _Mapping]] = ..., max_attempts: _Optional[int] = ..., failover: bool = ..., upstream: _Optional[_Union[_explanation_pb2.UpstreamMode, str]] = ..., estimated_input_tokens: _Optional[int] = ...) -> None: ...
+    panic: _containers.RepeatedScalarFieldContainer[str]
+    turn: int
+    def __init__(self, candidates: _Optional[_Iterable[_Union[RecordedCandidate, _Mapping]]] = ..., order: _Optional[_Iterable[str]] = ..., hedge: _Optional[_Union[_explanation_pb2.HedgeRule, _Mapping]] = ..., max_attempts: _Optional[int] = ..., failover: bool = ..., upstream: _Optional[_Union[_explanation_pb2.UpstreamMode, str]] = ..., estimated_input_tokens: _Optional[int] = ..., panic: _Optional[_Iterable[str]] = ..., turn: _Optional[int] = ...) -> None: ...
 
 class RecordedCandidate(_message.Message):
-    __slots__ = ("backend", "kept", "position", "reason", "detail", "circuit")
+    __slots__ = ("backend", "kept", "position", "reason", "detail", "circuit", "slow_start", "hope")
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     CIRCUIT_FIELD_NUMBER: _ClassVar[int]
+    SLOW_START_FIELD_NUMBER: _ClassVar[int]
+    HOPE_FIELD_NUMBER: _ClassVar[int]
     backend: str
     kept: bool
     position: int
     reason: str
     detail: str
     circuit: _backend_pb2.CircuitState
-    def __init__(self, backend: _Optional[str] = ..., kept: bool = ..., position: _Optional[int] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., circuit: _Optional[_Union[_backend_pb2.CircuitState, str]] = ...) -> None: ...
+    slow_start: float
+    hope: float
+    def __init__(self, backend: _Optional[str] = ..., kept: bool = ..., position: _Optional[int] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., circuit: _Optional[_Union[_backend_pb2.CircuitState, str]] = ..., slow_start: _Optional[float] = ..., hope: _Optional[float] = ...) -> None: ...
 
 class PurseLevel(_message.Message):
     __slots__ = ("purse", "level", "burst")

@@ -46,7 +46,9 @@ macro_rules! messages {
             RecordFeedbackRequest
             RecordFeedbackResponse
             RecordedCandidate
+            RecordedNeeds
             RecordedPlan
+            RecordedState
             ReloadRequest
             ReloadResponse
             Requirements

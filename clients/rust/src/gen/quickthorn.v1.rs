@@ -2094,8 +2094,8 @@ pub struct Candidate {
     /// Its place in the order, the first being 0. Absent: dropped.
     #[prost(uint32, optional, tag = "6")]
     pub position: ::core::option::Option<u32>,
-    /// Why it was dropped, as one word: pinned_elsewhere, not_allowed, denied, capability, region, data_policy,
-    /// feature, context_window, cost, opaque_state, other_model or weight_zero. Empty: kept. New words may be added.
+    /// Why it was dropped, as one word: pinned_elsewhere, not_allowed, denied, capability, feature, region, data_policy,
+    /// context_window, cost, opaque_state, other_model, weight_zero or key_refused. Empty: kept. New words may be added.
     #[prost(string, tag = "7")]
     pub reason: ::prost::alloc::string::String,
     /// The same for humans: what was asked and what is there. May be empty.
@@ -2475,6 +2475,66 @@ pub struct DecisionRecord {
     /// sent, or the answer is vectors.
     #[prost(string, optional, tag = "22")]
     pub answer_json: ::core::option::Option<::prost::alloc::string::String>,
+    /// What was dropped or weakened to serve the call, as in RouteTrace.degraded. Empty = nothing.
+    #[prost(string, tag = "23")]
+    pub degraded: ::prost::alloc::string::String,
+    /// What the call needed and wished, so that it can be planned again without its content. Absent: the record is older
+    /// than this field.
+    #[prost(message, optional, tag = "24")]
+    pub needs: ::core::option::Option<RecordedNeeds>,
+}
+/// What a plan is made of beside the configuration and the state of the backends: a request without what is said in it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordedNeeds {
+    /// Capabilities that a backend must have, those that the request shows itself included, sorted.
+    #[prost(string, repeated, tag = "1")]
+    pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Served from one of these, sorted. Default: anywhere.
+    #[prost(string, repeated, tag = "2")]
+    pub regions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// All of these hold, sorted. Default: none.
+    #[prost(string, repeated, tag = "3")]
+    pub data_policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Tokens of the window that a backend must have, estimated.
+    #[prost(uint64, tag = "4")]
+    pub context_tokens: u64,
+    /// Most tokens of the answer. Absent: no limit.
+    #[prost(uint64, optional, tag = "5")]
+    pub max_output_tokens: ::core::option::Option<u64>,
+    /// Most that the call might cost, in nano-USD. Absent: no limit.
+    #[prost(int64, optional, tag = "6")]
+    pub max_cost_nano_usd: ::core::option::Option<i64>,
+    /// When content had to come, from the call's arrival. Absent: no limit of the request.
+    #[prost(message, optional, tag = "7")]
+    pub max_first_token: ::core::option::Option<::prost_types::Duration>,
+    /// Whose state the request carried: only that provider and model can read it. Default: none.
+    #[prost(message, repeated, tag = "8")]
+    pub states: ::prost::alloc::vec::Vec<RecordedState>,
+    /// Providers whose own blocks the request carried, sorted. Default: none.
+    #[prost(string, repeated, tag = "9")]
+    pub providers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// True: the provider itself was to run tools, so the call could not hedge.
+    #[prost(bool, tag = "10")]
+    pub provider_tools: bool,
+    /// What the caller decided, as far as it bears on the plan. Absent: nothing.
+    #[prost(message, optional, tag = "11")]
+    pub directives: ::core::option::Option<Directives>,
+    /// What the caller wished, as far as it bears on the plan. Absent: nothing.
+    #[prost(message, optional, tag = "12")]
+    pub preferences: ::core::option::Option<Preferences>,
+    /// What the wire format had to carry, as words of Candidate.detail and Directives.may_drop, sorted. Default: plain words.
+    #[prost(string, repeated, tag = "13")]
+    pub features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Whose state a request carried.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordedState {
+    /// The provider.
+    #[prost(string, tag = "1")]
+    pub provider: ::prost::alloc::string::String,
+    /// Its model. Empty: any of the provider's.
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
 }
 /// What was decided before the first byte was sent.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2500,9 +2560,16 @@ pub struct RecordedPlan {
     /// Estimated tokens of the request.
     #[prost(uint64, tag = "7")]
     pub estimated_input_tokens: u64,
+    /// Names of those that could be asked in spite of their open circuits once nobody else could be, best hope first.
+    /// Default: none, the route was not in panic.
+    #[prost(string, repeated, tag = "8")]
+    pub panic: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many calls of the route this replica had planned before: where the wheel of a weighted route stood.
+    #[prost(uint64, tag = "9")]
+    pub turn: u64,
 }
 /// One backend of the route: kept or dropped, and why.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordedCandidate {
     /// Name of the backend.
     #[prost(string, tag = "1")]
@@ -2522,6 +2589,13 @@ pub struct RecordedCandidate {
     /// What its circuit did when the call was planned.
     #[prost(enumeration = "CircuitState", tag = "6")]
     pub circuit: i32,
+    /// The share of its usual calls that it had because it was recovering, 0..1. Absent: all of them.
+    #[prost(double, optional, tag = "7")]
+    pub slow_start: ::core::option::Option<f64>,
+    /// What share of attempts on it might succeed, judged by its latest ones, 0..1. Absent: its circuit did not keep it
+    /// out, or an operator did.
+    #[prost(double, optional, tag = "8")]
+    pub hope: ::core::option::Option<f64>,
 }
 /// How full a purse is.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -157,8 +157,8 @@ export type Candidate = Message<"quickthorn.v1.Candidate"> & {
   position?: number | undefined;
 
   /**
-   * Why it was dropped, as one word: pinned_elsewhere, not_allowed, denied, capability, region, data_policy,
-   * feature, context_window, cost, opaque_state, other_model or weight_zero. Empty: kept. New words may be added.
+   * Why it was dropped, as one word: pinned_elsewhere, not_allowed, denied, capability, feature, region, data_policy,
+   * context_window, cost, opaque_state, other_model, weight_zero or key_refused. Empty: kept. New words may be added.
    *
    * @generated from field: string reason = 7;
    */

@@ -10,6 +10,8 @@ import type { CircuitState } from "./backend_pb.js";
 import { file_quickthorn_v1_backend } from "./backend_pb.js";
 import type { FinishReason } from "./completion_pb.js";
 import { file_quickthorn_v1_completion } from "./completion_pb.js";
+import type { Directives, Preferences } from "./directives_pb.js";
+import { file_quickthorn_v1_directives } from "./directives_pb.js";
 import type { HedgeRule, UpstreamMode } from "./explanation_pb.js";
 import { file_quickthorn_v1_explanation } from "./explanation_pb.js";
 import type { Attempt } from "./trace_pb.js";
@@ -22,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file quickthorn/v1/record.proto.
  */
 export const file_quickthorn_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("ChpxdWlja3Rob3JuL3YxL3JlY29yZC5wcm90bxINcXVpY2t0aG9ybi52MSK6BgoORGVjaXNpb25SZWNvcmQSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgoKAmlkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSDgoGY2FsbGVyGAQgASgJEg0KBXJvdXRlGAUgASgJEhAKCHN0cmF0ZWd5GAYgASgJEjkKBmxhYmVscxgHIAMoCzIpLnF1aWNrdGhvcm4udjEuRGVjaXNpb25SZWNvcmQuTGFiZWxzRW50cnkSJwoDcnBjGAggASgOMhoucXVpY2t0aG9ybi52MS5SZWNvcmRlZFJwYxIpCgRwbGFuGAkgASgLMhsucXVpY2t0aG9ybi52MS5SZWNvcmRlZFBsYW4SKAoIYXR0ZW1wdHMYCiADKAsyFi5xdWlja3Rob3JuLnYxLkF0dGVtcHQSFgoJc2VydmVkX2J5GAsgASgNSACIAQESDwoHb3V0Y29tZRgMIAEoCRIyCg1maW5pc2hfcmVhc29uGA0gASgOMhsucXVpY2t0aG9ybi52MS5GaW5pc2hSZWFzb24SIwoFdXNhZ2UYDiABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEhoKDWNvc3RfbmFub191c2QYDyABKANIAYgBARIpCgZwdXJzZXMYECADKAsyGS5xdWlja3Rob3JuLnYxLlB1cnNlTGV2ZWwSFgoOY29uZmlnX3ZlcnNpb24YESABKAkSKwoIZHVyYXRpb24YEiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNZmlyc3RfY29udGVudBgTIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCglkZWxpdmVyZWQYFCABKAQSGQoMcmVxdWVzdF9qc29uGBUgASgJSAKIAQESGAoLYW5zd2VyX2pzb24YFiABKAlIA4gBARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgwKCl9zZXJ2ZWRfYnlCEAoOX2Nvc3RfbmFub191c2RCDwoNX3JlcXVlc3RfanNvbkIOCgxfYW5zd2VyX2pzb24i8wEKDFJlY29yZGVkUGxhbhI0CgpjYW5kaWRhdGVzGAEgAygLMiAucXVpY2t0aG9ybi52MS5SZWNvcmRlZENhbmRpZGF0ZRINCgVvcmRlchgCIAMoCRInCgVoZWRnZRgDIAEoCzIYLnF1aWNrdGhvcm4udjEuSGVkZ2VSdWxlEhQKDG1heF9hdHRlbXB0cxgEIAEoDRIQCghmYWlsb3ZlchgFIAEoCBItCgh1cHN0cmVhbRgGIAEoDjIbLnF1aWNrdGhvcm4udjEuVXBzdHJlYW1Nb2RlEh4KFmVzdGltYXRlZF9pbnB1dF90b2tlbnMYByABKAQipAEKEVJlY29yZGVkQ2FuZGlkYXRlEg8KB2JhY2tlbmQYASABKAkSDAoEa2VwdBgCIAEoCBIVCghwb3NpdGlvbhgDIAEoDUgAiAEBEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSLAoHY2lyY3VpdBgGIAEoDjIbLnF1aWNrdGhvcm4udjEuQ2lyY3VpdFN0YXRlQgsKCV9wb3NpdGlvbiI5CgpQdXJzZUxldmVsEg0KBXB1cnNlGAEgASgJEg0KBWxldmVsGAIgASgBEg0KBWJ1cnN0GAMgASgBKoABCgtSZWNvcmRlZFJwYxIcChhSRUNPUkRFRF9SUENfVU5TUEVDSUZJRUQQABIZChVSRUNPUkRFRF9SUENfQ09NUExFVEUQARIgChxSRUNPUkRFRF9SUENfU1RSRUFNX0NPTVBMRVRFEAISFgoSUkVDT1JERURfUlBDX0VNQkVEEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_quickthorn_v1_backend, file_quickthorn_v1_completion, file_quickthorn_v1_explanation, file_quickthorn_v1_trace, file_quickthorn_v1_usage]);
+  fileDesc("ChpxdWlja3Rob3JuL3YxL3JlY29yZC5wcm90bxINcXVpY2t0aG9ybi52MSL5BgoORGVjaXNpb25SZWNvcmQSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgoKAmlkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSDgoGY2FsbGVyGAQgASgJEg0KBXJvdXRlGAUgASgJEhAKCHN0cmF0ZWd5GAYgASgJEjkKBmxhYmVscxgHIAMoCzIpLnF1aWNrdGhvcm4udjEuRGVjaXNpb25SZWNvcmQuTGFiZWxzRW50cnkSJwoDcnBjGAggASgOMhoucXVpY2t0aG9ybi52MS5SZWNvcmRlZFJwYxIpCgRwbGFuGAkgASgLMhsucXVpY2t0aG9ybi52MS5SZWNvcmRlZFBsYW4SKAoIYXR0ZW1wdHMYCiADKAsyFi5xdWlja3Rob3JuLnYxLkF0dGVtcHQSFgoJc2VydmVkX2J5GAsgASgNSACIAQESDwoHb3V0Y29tZRgMIAEoCRIyCg1maW5pc2hfcmVhc29uGA0gASgOMhsucXVpY2t0aG9ybi52MS5GaW5pc2hSZWFzb24SIwoFdXNhZ2UYDiABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEhoKDWNvc3RfbmFub191c2QYDyABKANIAYgBARIpCgZwdXJzZXMYECADKAsyGS5xdWlja3Rob3JuLnYxLlB1cnNlTGV2ZWwSFgoOY29uZmlnX3ZlcnNpb24YESABKAkSKwoIZHVyYXRpb24YEiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNZmlyc3RfY29udGVudBgTIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCglkZWxpdmVyZWQYFCABKAQSGQoMcmVxdWVzdF9qc29uGBUgASgJSAKIAQESGAoLYW5zd2VyX2pzb24YFiABKAlIA4gBARIQCghkZWdyYWRlZBgXIAEoCRIrCgVuZWVkcxgYIAEoCzIcLnF1aWNrdGhvcm4udjEuUmVjb3JkZWROZWVkcxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgwKCl9zZXJ2ZWRfYnlCEAoOX2Nvc3RfbmFub191c2RCDwoNX3JlcXVlc3RfanNvbkIOCgxfYW5zd2VyX2pzb24i0AMKDVJlY29yZGVkTmVlZHMSFAoMY2FwYWJpbGl0aWVzGAEgAygJEg8KB3JlZ2lvbnMYAiADKAkSFQoNZGF0YV9wb2xpY2llcxgDIAMoCRIWCg5jb250ZXh0X3Rva2VucxgEIAEoBBIeChFtYXhfb3V0cHV0X3Rva2VucxgFIAEoBEgAiAEBEh4KEW1heF9jb3N0X25hbm9fdXNkGAYgASgDSAGIAQESMgoPbWF4X2ZpcnN0X3Rva2VuGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKBnN0YXRlcxgIIAMoCzIcLnF1aWNrdGhvcm4udjEuUmVjb3JkZWRTdGF0ZRIRCglwcm92aWRlcnMYCSADKAkSFgoOcHJvdmlkZXJfdG9vbHMYCiABKAgSLQoKZGlyZWN0aXZlcxgLIAEoCzIZLnF1aWNrdGhvcm4udjEuRGlyZWN0aXZlcxIvCgtwcmVmZXJlbmNlcxgMIAEoCzIaLnF1aWNrdGhvcm4udjEuUHJlZmVyZW5jZXMSEAoIZmVhdHVyZXMYDSADKAlCFAoSX21heF9vdXRwdXRfdG9rZW5zQhQKEl9tYXhfY29zdF9uYW5vX3VzZCIwCg1SZWNvcmRlZFN0YXRlEhAKCHByb3ZpZGVyGAEgASgJEg0KBW1vZGVsGAIgASgJIpACCgxSZWNvcmRlZFBsYW4SNAoKY2FuZGlkYXRlcxgBIAMoCzIgLnF1aWNrdGhvcm4udjEuUmVjb3JkZWRDYW5kaWRhdGUSDQoFb3JkZXIYAiADKAkSJwoFaGVkZ2UYAyABKAsyGC5xdWlja3Rob3JuLnYxLkhlZGdlUnVsZRIUCgxtYXhfYXR0ZW1wdHMYBCABKA0SEAoIZmFpbG92ZXIYBSABKAgSLQoIdXBzdHJlYW0YBiABKA4yGy5xdWlja3Rob3JuLnYxLlVwc3RyZWFtTW9kZRIeChZlc3RpbWF0ZWRfaW5wdXRfdG9rZW5zGAcgASgEEg0KBXBhbmljGAggAygJEgwKBHR1cm4YCSABKAQi6AEKEVJlY29yZGVkQ2FuZGlkYXRlEg8KB2JhY2tlbmQYASABKAkSDAoEa2VwdBgCIAEoCBIVCghwb3NpdGlvbhgDIAEoDUgAiAEBEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSLAoHY2lyY3VpdBgGIAEoDjIbLnF1aWNrdGhvcm4udjEuQ2lyY3VpdFN0YXRlEhcKCnNsb3dfc3RhcnQYByABKAFIAYgBARIRCgRob3BlGAggASgBSAKIAQFCCwoJX3Bvc2l0aW9uQg0KC19zbG93X3N0YXJ0QgcKBV9ob3BlIjkKClB1cnNlTGV2ZWwSDQoFcHVyc2UYASABKAkSDQoFbGV2ZWwYAiABKAESDQoFYnVyc3QYAyABKAEqgAEKC1JlY29yZGVkUnBjEhwKGFJFQ09SREVEX1JQQ19VTlNQRUNJRklFRBAAEhkKFVJFQ09SREVEX1JQQ19DT01QTEVURRABEiAKHFJFQ09SREVEX1JQQ19TVFJFQU1fQ09NUExFVEUQAhIWChJSRUNPUkRFRF9SUENfRU1CRUQQA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_quickthorn_v1_backend, file_quickthorn_v1_completion, file_quickthorn_v1_directives, file_quickthorn_v1_explanation, file_quickthorn_v1_trace, file_quickthorn_v1_usage]);
 
 /**
  * What was decided about one call, why, and what came of it: written once, when the call has ended. Every call that was
@@ -191,6 +193,21 @@ export type DecisionRecord = Message<"quickthorn.v1.DecisionRecord"> & {
    * @generated from field: optional string answer_json = 22;
    */
   answerJson?: string | undefined;
+
+  /**
+   * What was dropped or weakened to serve the call, as in RouteTrace.degraded. Empty = nothing.
+   *
+   * @generated from field: string degraded = 23;
+   */
+  degraded: string;
+
+  /**
+   * What the call needed and wished, so that it can be planned again without its content. Absent: the record is older
+   * than this field.
+   *
+   * @generated from field: quickthorn.v1.RecordedNeeds needs = 24;
+   */
+  needs?: RecordedNeeds | undefined;
 };
 
 /**
@@ -199,6 +216,139 @@ export type DecisionRecord = Message<"quickthorn.v1.DecisionRecord"> & {
  */
 export const DecisionRecordSchema: GenMessage<DecisionRecord> = /*@__PURE__*/
   messageDesc(file_quickthorn_v1_record, 0);
+
+/**
+ * What a plan is made of beside the configuration and the state of the backends: a request without what is said in it.
+ *
+ * @generated from message quickthorn.v1.RecordedNeeds
+ */
+export type RecordedNeeds = Message<"quickthorn.v1.RecordedNeeds"> & {
+  /**
+   * Capabilities that a backend must have, those that the request shows itself included, sorted.
+   *
+   * @generated from field: repeated string capabilities = 1;
+   */
+  capabilities: string[];
+
+  /**
+   * Served from one of these, sorted. Default: anywhere.
+   *
+   * @generated from field: repeated string regions = 2;
+   */
+  regions: string[];
+
+  /**
+   * All of these hold, sorted. Default: none.
+   *
+   * @generated from field: repeated string data_policies = 3;
+   */
+  dataPolicies: string[];
+
+  /**
+   * Tokens of the window that a backend must have, estimated.
+   *
+   * @generated from field: uint64 context_tokens = 4;
+   */
+  contextTokens: bigint;
+
+  /**
+   * Most tokens of the answer. Absent: no limit.
+   *
+   * @generated from field: optional uint64 max_output_tokens = 5;
+   */
+  maxOutputTokens?: bigint | undefined;
+
+  /**
+   * Most that the call might cost, in nano-USD. Absent: no limit.
+   *
+   * @generated from field: optional int64 max_cost_nano_usd = 6;
+   */
+  maxCostNanoUsd?: bigint | undefined;
+
+  /**
+   * When content had to come, from the call's arrival. Absent: no limit of the request.
+   *
+   * @generated from field: google.protobuf.Duration max_first_token = 7;
+   */
+  maxFirstToken?: Duration | undefined;
+
+  /**
+   * Whose state the request carried: only that provider and model can read it. Default: none.
+   *
+   * @generated from field: repeated quickthorn.v1.RecordedState states = 8;
+   */
+  states: RecordedState[];
+
+  /**
+   * Providers whose own blocks the request carried, sorted. Default: none.
+   *
+   * @generated from field: repeated string providers = 9;
+   */
+  providers: string[];
+
+  /**
+   * True: the provider itself was to run tools, so the call could not hedge.
+   *
+   * @generated from field: bool provider_tools = 10;
+   */
+  providerTools: boolean;
+
+  /**
+   * What the caller decided, as far as it bears on the plan. Absent: nothing.
+   *
+   * @generated from field: quickthorn.v1.Directives directives = 11;
+   */
+  directives?: Directives | undefined;
+
+  /**
+   * What the caller wished, as far as it bears on the plan. Absent: nothing.
+   *
+   * @generated from field: quickthorn.v1.Preferences preferences = 12;
+   */
+  preferences?: Preferences | undefined;
+
+  /**
+   * What the wire format had to carry, as words of Candidate.detail and Directives.may_drop, sorted. Default: plain words.
+   *
+   * @generated from field: repeated string features = 13;
+   */
+  features: string[];
+};
+
+/**
+ * Describes the message quickthorn.v1.RecordedNeeds.
+ * Use `create(RecordedNeedsSchema)` to create a new message.
+ */
+export const RecordedNeedsSchema: GenMessage<RecordedNeeds> = /*@__PURE__*/
+  messageDesc(file_quickthorn_v1_record, 1);
+
+/**
+ * Whose state a request carried.
+ *
+ * @generated from message quickthorn.v1.RecordedState
+ */
+export type RecordedState = Message<"quickthorn.v1.RecordedState"> & {
+  /**
+   * The provider.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * Its model. Empty: any of the provider's.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message quickthorn.v1.RecordedState.
+ * Use `create(RecordedStateSchema)` to create a new message.
+ */
+export const RecordedStateSchema: GenMessage<RecordedState> = /*@__PURE__*/
+  messageDesc(file_quickthorn_v1_record, 2);
 
 /**
  * What was decided before the first byte was sent.
@@ -254,6 +404,21 @@ export type RecordedPlan = Message<"quickthorn.v1.RecordedPlan"> & {
    * @generated from field: uint64 estimated_input_tokens = 7;
    */
   estimatedInputTokens: bigint;
+
+  /**
+   * Names of those that could be asked in spite of their open circuits once nobody else could be, best hope first.
+   * Default: none, the route was not in panic.
+   *
+   * @generated from field: repeated string panic = 8;
+   */
+  panic: string[];
+
+  /**
+   * How many calls of the route this replica had planned before: where the wheel of a weighted route stood.
+   *
+   * @generated from field: uint64 turn = 9;
+   */
+  turn: bigint;
 };
 
 /**
@@ -261,7 +426,7 @@ export type RecordedPlan = Message<"quickthorn.v1.RecordedPlan"> & {
  * Use `create(RecordedPlanSchema)` to create a new message.
  */
 export const RecordedPlanSchema: GenMessage<RecordedPlan> = /*@__PURE__*/
-  messageDesc(file_quickthorn_v1_record, 1);
+  messageDesc(file_quickthorn_v1_record, 3);
 
 /**
  * One backend of the route: kept or dropped, and why.
@@ -310,6 +475,21 @@ export type RecordedCandidate = Message<"quickthorn.v1.RecordedCandidate"> & {
    * @generated from field: quickthorn.v1.CircuitState circuit = 6;
    */
   circuit: CircuitState;
+
+  /**
+   * The share of its usual calls that it had because it was recovering, 0..1. Absent: all of them.
+   *
+   * @generated from field: optional double slow_start = 7;
+   */
+  slowStart?: number | undefined;
+
+  /**
+   * What share of attempts on it might succeed, judged by its latest ones, 0..1. Absent: its circuit did not keep it
+   * out, or an operator did.
+   *
+   * @generated from field: optional double hope = 8;
+   */
+  hope?: number | undefined;
 };
 
 /**
@@ -317,7 +497,7 @@ export type RecordedCandidate = Message<"quickthorn.v1.RecordedCandidate"> & {
  * Use `create(RecordedCandidateSchema)` to create a new message.
  */
 export const RecordedCandidateSchema: GenMessage<RecordedCandidate> = /*@__PURE__*/
-  messageDesc(file_quickthorn_v1_record, 2);
+  messageDesc(file_quickthorn_v1_record, 4);
 
 /**
  * How full a purse is.
@@ -352,7 +532,7 @@ export type PurseLevel = Message<"quickthorn.v1.PurseLevel"> & {
  * Use `create(PurseLevelSchema)` to create a new message.
  */
 export const PurseLevelSchema: GenMessage<PurseLevel> = /*@__PURE__*/
-  messageDesc(file_quickthorn_v1_record, 3);
+  messageDesc(file_quickthorn_v1_record, 5);
 
 /**
  * Which RPC a record is about.
