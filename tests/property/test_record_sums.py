@@ -73,7 +73,7 @@ def estate(dice: random.Random, told: Told, backends: list[Backend], rpc: Rpc) -
 
 def planned(backends: list[Backend], delay: float | None) -> Plan:
     hedging = None if delay is None else Hedging(delay, 2)
-    return replace(PLAN, order=tuple(backends), verdicts=tuple(map(Verdict, backends)), hedging=hedging)
+    return replace(PLAN, order=tuple(backends), verdicts=tuple(map(Verdict, backends)), hedging=hedging, panic=())
 
 
 async def answered(executor: Executor, plan: Plan, call: Call, leaves_after: float) -> tuple[int | None, bool]:

@@ -13,10 +13,13 @@ from quickthorn_server.core.attempt import Attempt, Cause, Outcome
 from quickthorn_server.core.call import Call, Rpc
 from quickthorn_server.core.catalogue import Backend, Entry, HedgeRule, RetryRule, Route
 from quickthorn_server.core.chunk import FinishReason
-from quickthorn_server.core.content import Part, Text
+from quickthorn_server.core.content import OpaqueState, Part, Text
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.failures import Failure
+from quickthorn_server.core.features import Feature
+from quickthorn_server.core.outline import Needs, Outline
 from quickthorn_server.core.plan import Circuit, Drop, Hedging, Knowledge, Plan, PurseLevels, Verdict
+from quickthorn_server.core.request import Directives, Objective, Preferences, Priority
 from quickthorn_server.core.usage import Price, Usage
 
 FAST, STEADY, BLIND = (
@@ -24,6 +27,34 @@ FAST, STEADY, BLIND = (
     for name in ("fast", "steady", "blind")
 )
 USAGE = Usage(12, 5, 3, 2, 1, 4, {"web_search": 2})
+NEEDS = Outline(
+    "default",
+    Needs(
+        capabilities=frozenset({"text", "tools"}),
+        regions=frozenset({"us", "eu"}),
+        data_policies=frozenset({"zdr"}),
+        context_tokens=107,
+        input_tokens=7,
+        max_output_tokens=100,
+        max_cost_nano_usd=5_000,
+        states=(OpaqueState("openai", "gpt", "item", b"planted state"),),
+        providers=frozenset({"openai"}),
+        features=frozenset({Feature.SEED, Feature.TOP_K}),
+    ),
+    Directives(
+        "fast",
+        frozenset({"fast", "steady"}),
+        frozenset({"blind"}),
+        False,
+        False,
+        True,
+        Priority.BULK,
+        frozenset({Feature.SEED}),
+    ),
+    Preferences(Objective.COST, ("steady",), ("eu",)),
+    max_first_token=2.5,
+    provider_tools=True,
+)
 PLAN = Plan(
     route=Route("default", (Entry("fast"), Entry("steady"), Entry("blind")), hedge=HedgeRule(percentile=0.95)),
     order=(FAST, STEADY),
@@ -37,7 +68,10 @@ PLAN = Plan(
     max_first_token=None,
     input_tokens=7,
     config_version="v1",
-    knowledge=Knowledge({"steady": Circuit.HALF_OPEN}),
+    panic=(STEADY,),
+    outline=NEEDS,
+    turn=41,
+    knowledge=Knowledge({"steady": Circuit.HALF_OPEN}, ejected={"steady": 0.25}, ramps={"fast": 0.5}),
 )
 FAILED = Attempt(
     "fast", "scripted", "model-fast", Cause.FIRST, Outcome.FAILED, 0.0, None, 0.125, Failure.OVERLOADED, 503, "up-1"
@@ -61,7 +95,7 @@ PLAIN = Decision(
     call=CALL,
     plan=PLAN,
     ended="answered",
-    trace=PLAN.trace((FAILED, WON), 1),
+    trace=PLAN.trace((FAILED, WON), 1, degraded="panic: steady was asked in spite of its open circuit"),
     duration=1.000000001,
     finish_reason=FinishReason.STOP,
     usage=USAGE,

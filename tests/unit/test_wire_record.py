@@ -11,18 +11,22 @@ from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quickthorn.v1 import content_pb2
 from quickthorn.v1.completion_pb2 import CompletionRequest
-from quickthorn.v1.content_pb2 import Message
 from quickthorn.v1.record_pb2 import DecisionRecord
 from quickthorn_server.core.attempt import Attempt, Cause, Outcome
 from quickthorn_server.core.call import Rpc
 from quickthorn_server.core.chunk import FinishReason
+from quickthorn_server.core.content import Message, OpaqueState, Part, Role, Text
 from quickthorn_server.core.decision import Decision, refused
 from quickthorn_server.core.failures import Failure, Reason
 from quickthorn_server.core.plan import Circuit, Knowledge, PurseLevels
+from quickthorn_server.core.prompt import Prompt
+from quickthorn_server.core.request import Request
 from quickthorn_server.core.usage import Usage, UsageSource
-from quickthorn_server.edge import wire_answer, wire_record
-from tests.support.decisions import ASKED, CALL, FAILED, FULL, PLAIN, PLAN, WON
+from quickthorn_server.edge import wire_answer, wire_needs, wire_record
+from quickthorn_server.routing.needs import outline
+from tests.support.decisions import ASKED, CALL, FAILED, FULL, NEEDS, PLAIN, PLAN, WON
 
 
 def read(decision: Decision) -> DecisionRecord:
@@ -43,19 +47,12 @@ def unset(message: Any) -> set[str]:
 def test_a_record_leaves_nothing_out() -> None:
     """Every field of a record of a call in which everything happened is set, and so are those of its parts."""
     record = read(FULL)
-    later = {
-        "degraded",
-        "needs",
-        "panic",
-        "turn",
-        "limited",
-        "slow_start",
-        "hope",
-    }  # declared, and written by nobody yet
-    assert unset(record) - later == set()
-    assert unset(record.plan) - later == set()
-    assert unset(record.plan.candidates[0]) - later == {"reason", "detail"}
-    assert unset(record.plan.candidates[2]) - later == {"kept", "position"}
+    assert unset(record) == set()
+    assert unset(record.plan) == set()
+    assert unset(record.plan.candidates[0]) == {"reason", "detail", "hope"}
+    assert unset(record.plan.candidates[1]) == {"reason", "detail", "slow_start"}
+    assert unset(record.plan.candidates[2]) == {"kept", "position", "slow_start", "hope"}
+    assert unset(record.needs) == set()
     assert unset(record.plan.hedge) == {"no_hedge"}
     assert [unset(attempt) for attempt in record.attempts] == [
         {"first_content", "usage", "cost_nano_usd"},
@@ -93,11 +90,20 @@ def test_without_content_a_record_holds_none() -> None:
     assert b"planted" not in wire_record.line(PLAIN)
 
 
+def test_what_a_plan_was_made_of_reads_back() -> None:
+    """Needs, directives and wishes, without the bytes of a state; of an ordinary call nothing is written but sizes."""
+    found = wire_needs.outline(read(PLAIN))
+    bare = replace(NEEDS.needs, states=(OpaqueState("openai", "gpt", "", b""),))
+    assert found == NEEDS._replace(needs=bare)
+    ordinary = outline(Request(Prompt((Message(Role.USER, (Part(Text("x" * 40)),)),))))
+    assert wire_needs.needs_json(ordinary) == {"capabilities": ["text"], "contextTokens": "14"}
+
+
 def test_content_comes_as_it_was() -> None:
     """With content, a record holds the request as it came, and the answer as it went."""
     record = read(FULL)
     assert json_format.Parse(record.request_json, CompletionRequest()) == ASKED
-    assert json_format.Parse(record.answer_json, Message()).parts[0].text == "planted answer"
+    assert json_format.Parse(record.answer_json, content_pb2.Message()).parts[0].text == "planted answer"
     assert wire_record.weight(FULL) == ASKED.ByteSize() + 5
     assert wire_record.weight(PLAIN) == 5
 
@@ -197,8 +203,10 @@ def test_any_record_reads_back(
 
 
 def test_candidates_written_before_are_written_again_only_where_nothing_changed() -> None:
-    """Lines share the text of their candidates; another circuit, order or verdict is in the very next one."""
-    closed = replace(PLAIN, plan=replace(PLAIN.plan, knowledge=Knowledge()))
-    turned = replace(PLAIN, plan=replace(PLAIN.plan, order=PLAIN.plan.order[::-1]))
-    for decision in (PLAIN, PLAIN, closed, turned, PLAIN):
-        assert json_format.Parse(wire_record.line(decision), DecisionRecord()) == wire_record.record(decision)
+    """Lines share the text of candidates; another circuit, hope, ramp, order or verdict is in the very next one."""
+    known = PLAN.knowledge
+    states = (replace(known, circuits={}), replace(known, ejected={}), replace(known, ramps={}))
+    turned = replace(PLAN, order=PLAN.order[::-1])
+    for plan in (PLAN, *(replace(PLAN, knowledge=state) for state in states), turned):
+        for decision in (PLAIN, replace(PLAIN, plan=plan)):
+            assert json_format.Parse(wire_record.line(decision), DecisionRecord()) == wire_record.record(decision)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from quickthorn_server.core.attempt import Attempt, Trace
 from quickthorn_server.core.catalogue import Backend, RetryRule, Route
 from quickthorn_server.core.features import Feature, named
+from quickthorn_server.core.outline import Outline
 from quickthorn_server.core.value import value
 from quickthorn_server.core.word import Word
 
@@ -116,7 +117,8 @@ class Plan:
     *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
     *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
     arrival, None = no limit.  *left_out*: what a kept backend cannot carry, by its name.  *panic*: who may be asked in
-    spite of its open circuit once nobody else may be, best hope first.  *knowledge*: what was known when it was made.
+    spite of its open circuit once nobody else may be, best hope first.  *outline*, *turn* and *knowledge* are what the
+    plan was made of; *outline* None = it was made by hand.
     """
 
     route: Route
@@ -133,6 +135,8 @@ class Plan:
     config_version: str
     left_out: Mapping[str, frozenset[Feature]] = field(default_factory=dict)
     panic: tuple[Backend, ...] = ()
+    outline: Outline | None = None
+    turn: int = 0
     knowledge: Knowledge = field(default_factory=Knowledge)
 
     def trace(

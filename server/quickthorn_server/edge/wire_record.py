@@ -20,9 +20,10 @@ from quickthorn_server.core.call import Rpc
 from quickthorn_server.core.catalogue import BudgetRule
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.decision import Decision
-from quickthorn_server.core.plan import Circuit, Plan, PurseLevels, Verdict
+from quickthorn_server.core.plan import Circuit, Knowledge, Plan, PurseLevels, Verdict
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge.wire_content import part_fields
+from quickthorn_server.edge.wire_needs import needs_json
 
 Json = dict[str, Any]
 
@@ -89,6 +90,10 @@ def _record(decision: Decision, candidates: Callable[[Plan], Any]) -> Json:
     _put_consumed(written, decision.usage, decision.cost_nano_usd)
     if decision.purses is not None:
         written["purses"] = _purses(decision.purses, plan.route.budget)
+    if trace.degraded:
+        written["degraded"] = trace.degraded
+    if plan.outline is not None:
+        written["needs"] = needs_json(plan.outline)
     if (first := decision.first_content) is not None:
         written["firstContent"] = _span(first)
     _put_content(written, decision)
@@ -108,6 +113,11 @@ def _json(message: Message) -> str:
     return json_format.MessageToJson(message, indent=None, ensure_ascii=False)
 
 
+def plan_json(plan: Plan, *, whole: bool) -> Json:
+    """Return *plan* as the proto3 JSON of a RecordedPlan; *whole*: providers are asked for replies in one piece."""
+    return _plan(plan, _candidates(plan), whole=whole)
+
+
 def _plan(plan: Plan, candidates: Any, *, whole: bool) -> Json:
     written: Json = {
         "candidates": candidates,
@@ -116,7 +126,10 @@ def _plan(plan: Plan, candidates: Any, *, whole: bool) -> Json:
         "failover": plan.failover,
         "upstream": "UPSTREAM_MODE_WHOLE" if whole else "UPSTREAM_MODE_STREAM",
         "estimatedInputTokens": str(plan.input_tokens),
+        "turn": str(plan.turn),
     }
+    if plan.panic:
+        written["panic"] = [backend.name for backend in plan.panic]
     if plan.route.hedge is not None:
         written["hedge"] = _hedge(plan)
     return written
@@ -124,27 +137,36 @@ def _plan(plan: Plan, candidates: Any, *, whole: bool) -> Json:
 
 def _candidates(plan: Plan) -> list[Json]:
     places = {backend.name: place for place, backend in enumerate(plan.order)}
-    return [_candidate(verdict, places, plan.knowledge.circuits) for verdict in plan.verdicts]
+    return [_candidate(verdict, places, plan.knowledge) for verdict in plan.verdicts]
 
 
-_known: dict[str, tuple[tuple[object, object, object], orjson.Fragment]] = {}
+_known: dict[str, tuple[tuple[object, ...], orjson.Fragment]] = {}
 
 
 def _known_candidates(plan: Plan) -> orjson.Fragment:
     """Write the candidates of *plan* as text, of requests that are alike once: plans of those share what is in them."""
-    said = (plan.verdicts, plan.order, plan.knowledge.circuits)
+    state = plan.knowledge
+    said = (plan.verdicts, plan.order, state.circuits, state.ejected, state.ramps)
     known = _known.get(plan.route.name)
     if known is None or any(one is not other for one, other in zip(known[0], said, strict=True)):
         known = _known[plan.route.name] = said, orjson.Fragment(orjson.dumps(_candidates(plan)))
     return known[1]
 
 
-def _candidate(verdict: Verdict, places: dict[str, int], circuits: Any) -> Json:
+def _candidate(verdict: Verdict, places: dict[str, int], known: Knowledge) -> Json:
     name = verdict.backend.name
-    circuit = _CIRCUITS[circuits.get(name, Circuit.CLOSED)]
+    written: Json = {"backend": name, "circuit": _CIRCUITS[known.circuits.get(name, Circuit.CLOSED)]}
     if verdict.drop is None:
-        return {"backend": name, "kept": True, "position": places[name], "circuit": circuit}
-    return {"backend": name, "reason": verdict.drop.word, "detail": verdict.detail, "circuit": circuit}
+        written["kept"] = True
+        written["position"] = places[name]
+    else:
+        written["reason"] = verdict.drop.word
+        written["detail"] = verdict.detail
+    if name in known.ejected:
+        written["hope"] = known.ejected[name]
+    if name in known.ramps:
+        written["slowStart"] = known.ramps[name]
+    return written
 
 
 def _hedge(plan: Plan) -> Json:

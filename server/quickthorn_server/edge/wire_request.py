@@ -62,7 +62,7 @@ def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request
         requirements=wire_rules.requirements(said["requirements"], violations)
         if "requirements" in said
         else _NO_REQUIREMENTS,
-        preferences=_preferences(said["preferences"], violations) if "preferences" in said else _NO_PREFERENCES,
+        preferences=preferences(said["preferences"], violations) if "preferences" in said else _NO_PREFERENCES,
         directives=wire_rules.directives(said["directives"], violations) if "directives" in said else _NO_DIRECTIVES,
         labels=wire_rules.labels(said["labels"], violations) if "labels" in said else _NO_WORDS,
         request_id=wire_rules.identifier(said.get("request_id") or request_id, violations),
@@ -110,7 +110,8 @@ def _reasoning(given: options_pb2.ReasoningOptions, violations: Violations) -> R
     return ReasoningOptions(effort=_EFFORTS.get(given.effort), budget_tokens=budget, show=given.show)
 
 
-def _preferences(given: directives_pb2.Preferences, violations: Violations) -> Preferences:
+def preferences(given: directives_pb2.Preferences, violations: Violations) -> Preferences:
+    """Read what would be nice."""
     violations.check(given.objective in _OBJECTIVES, "preferences.objective", "is not a known objective")
     cost = wire_content.natural(given, "target_cost_nano_usd", "preferences", violations)
     first = wire_content.positive_seconds(given, "target_first_token", "preferences", violations)

@@ -314,6 +314,8 @@ class Breakers:
         That is Laplace's rule of succession over the window, (succeeded + 1) / (outcomes + 2): of whom nothing is known
         any more is hoped for as much as of whom every other attempt succeeds, so that nobody is given up for good.
         """
+        if not self._not_closed:
+            return _NOBODY
         found = {name: self._all[name] for name in self._not_closed}
         return {name: each.history.hope for name, each in found.items() if not each.held_open}
 

@@ -50,6 +50,8 @@ class Router:
             config_version=catalogue.version,
             left_out=left_out,
             panic=spared(order, route, knowledge) if knowledge.ejected else (),
+            outline=call,
+            turn=turn,
             knowledge=knowledge,
         )
 
