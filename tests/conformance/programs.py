@@ -57,6 +57,15 @@ LANGUAGES: Mapping[str, Language] = {
         needs=("cargo",),
         build=(("cargo", "build", "--quiet", "--target-dir", "target", "--example", "conformance"),),
     ),
+    "cpp": Language(
+        CLIENTS / "cpp",
+        (str(CLIENTS / "cpp" / "build" / "quickthorn_conformance"),),
+        needs=("cmake", "c++", "protoc", "grpc_cpp_plugin"),
+        build=(
+            ("cmake", "-S", ".", "-B", "build", "-DQUICKTHORN_CONFORMANCE=ON"),
+            ("cmake", "--build", "build", "-j2"),
+        ),
+    ),
 }
 """By the names of the folders below `clients`."""
 
