@@ -66,6 +66,12 @@ LANGUAGES: Mapping[str, Language] = {
             ("cmake", "--build", "build", "-j2"),
         ),
     ),
+    "java": Language(
+        CLIENTS / "java",
+        ("java", "-cp", "target/classes:target/lib/*", "conformance/Program.java"),
+        needs=("java", "javac", "mvn"),
+        build=(("mvn", "-q", "-B", "compile", "dependency:copy-dependencies"),),
+    ),
 }
 """By the names of the folders below `clients`."""
 
