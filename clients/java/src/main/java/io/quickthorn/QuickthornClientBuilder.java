@@ -118,7 +118,7 @@ public final class QuickthornClientBuilder {
             .keepAliveTime(30, TimeUnit.SECONDS)
             .keepAliveTimeout(10, TimeUnit.SECONDS)
             .keepAliveWithoutCalls(true)
-            .disableRetry()
+            // No policy, so nothing is retried; what no server has seen, gRPC sends again by itself.
             .defaultServiceConfig(NO_RETRIES)
             .disableServiceConfigLookUp()
             .intercept(
