@@ -503,7 +503,8 @@ type Media_Data struct {
 }
 
 type Media_Uri struct {
-	// An absolute address that the provider, not this service, fetches.
+	// An absolute address that the provider, not this service, fetches. A base64 `data:` address (RFC 2397) counts as
+	// `data` with its media type.
 	Uri string `protobuf:"bytes,2,opt,name=uri,proto3,oneof"`
 }
 

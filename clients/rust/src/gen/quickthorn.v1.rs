@@ -743,7 +743,8 @@ pub mod media {
         /// The bytes themselves. They count against the maximum message size (32 MiB unless configured).
         #[prost(bytes, tag = "1")]
         Data(::prost::alloc::vec::Vec<u8>),
-        /// An absolute address that the provider, not this service, fetches.
+        /// An absolute address that the provider, not this service, fetches. A base64 `data:` address (RFC 2397) counts as
+        /// `data` with its media type.
         #[prost(string, tag = "2")]
         Uri(::prost::alloc::string::String),
         /// A file that was uploaded to a provider before. Only that provider knows it: name its backend in the directives.

@@ -188,7 +188,8 @@ export type Media = Message$1<"quickthorn.v1.Media"> & {
     case: "data";
   } | {
     /**
-     * An absolute address that the provider, not this service, fetches.
+     * An absolute address that the provider, not this service, fetches. A base64 `data:` address (RFC 2397) counts as
+     * `data` with its media type.
      *
      * @generated from field: string uri = 2;
      */
