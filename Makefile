@@ -48,7 +48,7 @@ lint: develop ## Style of the code and of the contract
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/buf lint
 	@$(BIN)/buf format -d --exit-code
-	@if git rev-parse -q --verify refs/tags/proto-v1 >/dev/null 2>&1; then $(BIN)/buf breaking --against '.git#tag=proto-v1'; fi
+	@$(BIN)/buf breaking --against proto/proto-v1.binpb
 
 .PHONY: type
 type: develop ## Types, strictly
