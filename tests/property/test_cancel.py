@@ -110,6 +110,7 @@ class Aftermath:
     steps: int
     tasks: int
     timers: int
+    alarms: int
 
 
 def played(scenario: Scenario, *cancel_at: int) -> Aftermath:
@@ -130,7 +131,10 @@ def played(scenario: Scenario, *cancel_at: int) -> Aftermath:
         steps = loop.steps
         await stage.reaper.idle(100)
         await asyncio.sleep(0)
-        return Aftermath(stage, ended, steps, len(asyncio.all_tasks() - before), loop.timers)
+        shared = stage.alarms._timer is not None  # it stays for the next call
+        return Aftermath(
+            stage, ended, steps, len(asyncio.all_tasks() - before), loop.timers - shared, stage.alarms.live
+        )
 
     with asyncio.Runner(loop_factory=SteppingLoop) as runner:
         return runner.run(main())
@@ -139,7 +143,7 @@ def played(scenario: Scenario, *cancel_at: int) -> Aftermath:
 def holds(after: Aftermath, where: str) -> None:
     """Assert what must be true of every call, however it ended."""
     stage = after.stage
-    assert (after.tasks, after.timers) == (0, 0), f"{where}: tasks or timers are left"
+    assert (after.tasks, after.timers, after.alarms) == (0, 0, 0), f"{where}: tasks, timers or alarms are left"
     assert all(player.opened == player.closed for player in stage.players.values()), f"{where}: a stream is open"
     assert stage.reports[""] == 0, f"{where}: a permit was not settled exactly once"
     assert len(stage.ended) <= 1, f"{where}: the observer was told twice"

@@ -162,6 +162,7 @@ class Stage:
         purses = Purses([Route("default", (), budget=UNBOUNDED)])
         self.limiters = Limiters(self.backends, loop.time)
         estate = Estate(self.players, breakers, self.limiters, purses, Latency([]), self, self.reaper, random.Random(1))
+        self.alarms = estate.alarms
         self.executor = Executor(estate)
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:

@@ -46,21 +46,24 @@ def test_every_alarm_rings_at_its_own_instants(wanted: list[list[int]], until: i
     run_virtual(main())
 
 
-def test_one_timer_serves_them_all_and_is_gone_with_the_last() -> None:
-    """A thousand calls arm one timer; where nobody waits there is none."""
+def test_one_timer_serves_them_all_and_those_that_follow() -> None:
+    """A thousand calls, and a thousand later ones each alone, arm one timer; it goes when its time has come."""
 
-    async def main() -> tuple[int, int]:
+    async def main() -> tuple[int, int, int]:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SteppingLoop)
         alarms = Alarms()
-        alive = [rings(alarms, 5.0 + place / 1000)[0] for place in range(1000)]
-        armed = loop.timers
-        for alarm in alive:
+        for alarm in [rings(alarms, 5.0 + place / 1000)[0] for place in range(1000)]:
             alarm.stop()
-        return armed, loop.timers
+        together = loop.timers
+        for place in range(1000):
+            rings(alarms, 7.0 + place / 1000)[0].stop()
+        alone = loop.timers
+        await asyncio.sleep(6.0)
+        return together, alone, loop.timers
 
     with asyncio.Runner(loop_factory=SteppingLoop) as runner:
-        assert runner.run(main()) == (1, 0)
+        assert runner.run(main()) == (1, 1, 0)
 
 
 def test_calls_that_ended_are_not_remembered() -> None:

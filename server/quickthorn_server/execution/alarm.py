@@ -47,27 +47,25 @@ class Alarms:
             self._arm(at)
 
     def end(self) -> None:
-        """Count one alarm less.  Without any there is no timer either."""
+        """Count one alarm less.
+
+        Without any the timer stays where it is, and finds nothing when it fires: most calls of a server that is not
+        busy are the only one of their time, and would each set it anew.
+        """
         self._live -= 1
         if not self._live:
-            self._disarm()
             self._entries.clear()
         elif len(self._entries) > 2 * self._live + _DEAD:
             self._entries = [entry for entry in self._entries if entry[0] == entry[2].at]
             heapify(self._entries)
 
     def _arm(self, at: float) -> None:
-        self._disarm()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         self._at = at
         self._timer = self._loop.call_at(at, self._ring)
-
-    def _disarm(self) -> None:
-        self._at = inf
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _ring(self) -> None:
         assert self._loop is not None  # noqa: S101 - it has called
@@ -96,11 +94,11 @@ class Alarm:
 
     __slots__ = ("_alarms", "_looks", "at")
 
-    def __init__(self, alarms: Alarms) -> None:
+    def __init__(self, alarms: Alarms, *looks: Look) -> None:
         self.at = inf
         """When it rings, an instant of the loop's clock."""
         self._alarms = alarms
-        self._looks: list[Look] = []
+        self._looks = list(looks)
         alarms.begin()
 
     def watch(self, look: Look) -> None:
