@@ -88,7 +88,11 @@ class Fold:
 
     def parts(self) -> tuple[Part, ...]:
         """Return the answer's parts so far."""
-        return tuple(self._part(index) for index in sorted(self._texts.keys() | self._wholes.keys()))
+        texts = self._texts
+        if len(texts) == 1 and not (self._wholes or self._calls or self._reasoning):  # most answers are one text
+            (pieces,) = texts.values()
+            return (Part(Text("".join(pieces))),)
+        return tuple([self._part(index) for index in sorted(texts.keys() | self._wholes.keys())])
 
     def _part(self, index: int) -> Part:
         whole = self._wholes.get(index)

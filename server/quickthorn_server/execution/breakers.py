@@ -140,7 +140,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
 
     def admit(self) -> Permit:
         """Return leave for one attempt; raises Refused.  Never waits: check and count are one step."""
-        if self._key.shut:
+        if self._key.refused and self._key.shut:
             raise KeyRefused(self.name)
         circuit, now = self.circuit, self._clock()
         if circuit is Circuit.OPEN and (self.held_open or now < self._reopens_at):
@@ -214,9 +214,11 @@ class Breaker(pybreaker.CircuitBreakerListener):
         slow = late or (error is not None and error.failure is Failure.TIMEOUT)
         self.history.slow = slow
         if error is None and self.circuit is Circuit.CLOSED:
-            self._key.answered()
+            if self._key.refused:
+                self._key.answered()
             self.history.succeeded()  # all that pybreaker would do: no success changes the state of a closed circuit
-            self._judge(era, slow=slow)
+            if self.history.enough:
+                self._circuit.open()
             return
         self._probes.free(probe)
         if error is not None:

@@ -140,7 +140,9 @@ class Carried:
 
     def deliver(self, parts: tuple[Part, ...]) -> None:
         """Count the whole answer that is about to be delivered."""
-        self.delivered = sum(utf8_size(part.kind.text) for part in parts if type(part.kind) is Text)
+        for part in parts:
+            if type(part.kind) is Text:
+                self.delivered += utf8_size(part.kind.text)
         self._whole = parts
 
     def sent(self) -> None:

@@ -45,7 +45,9 @@ class Patience:
         self._total_at: float | None = now + timeouts.total
         self._silent_at = None if whole else now + timeouts.first_token
         self._silence = Limit.FIRST_TOKEN
-        alarm.by(self._total_at if self._silent_at is None else min(self._silent_at, self._total_at))
+        first = self._total_at if self._silent_at is None else min(self._silent_at, self._total_at)
+        if first < alarm.at:
+            alarm.by(first)
 
     @property
     def first_content(self) -> float | None:

@@ -83,6 +83,9 @@ async def _folded(carried: Carried, fresh: Callable[[], F]) -> tuple[F, Backend,
         lane = await carried.race.winner()
         assert lane is not None  # noqa: S101 - a unary call has no heartbeat
         fold = fresh()
+        if lane.end is not None:  # whole already: nothing can go wrong any more
+            fold.add(lane.take())
+            return fold, lane.backend, carried.finished(lane)
         try:
             while (chunks := await carried.race.more(lane)) is not None:
                 fold.add(chunks)

@@ -63,6 +63,6 @@ class History:
         if self.in_a_row >= rule.consecutive:
             return True
         total = self._window.total()
-        if total.calls < rule.min_calls:
+        if total.calls < rule.min_calls or not total.calls:
             return False
-        return total.failure_rate >= rule.failure_rate or total.slow_rate >= rule.slow_rate
+        return total.failed / total.calls >= rule.failure_rate or total.slow / total.calls >= rule.slow_rate

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _HELD = 256 * 1024  # characters of unseen reasoning after which a lane commits all the same
 _OVERHEAD = 16  # of a chunk, so that empty ones count too
+_WHOLE = 1024  # of a whole part and of a report: they are few
 _AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
 _NO_HEAD = Opened()
 
@@ -136,7 +137,7 @@ class Lane:
 
     def take(self) -> list[Chunk]:
         """Return what has been read and not yet taken; may be empty."""
-        self._taken = self._said
+        self._taken += self._size - _OVERHEAD * len(self._box)
         chunks, self._box, self._size = self._box, [], 0
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
@@ -232,7 +233,7 @@ class Lane:
                 case UsageReport(usage):
                     self.usage = usage
                     self._box.append(chunk)
-                    self._size += _size(chunk)
+                    self._size += _WHOLE
                     self._told = self._said
                 case Opened():
                     self.opened = chunk
@@ -264,7 +265,7 @@ class Lane:
             self._commit(now)
         self._patience.stop()
         if self._leaves():
-            self._permit.succeeded(self.first_content)
+            self._permit.succeeded(None if self._rule.whole else self.first_content)
 
     def _fail(self, error: BackendError) -> None:
         if not self.running:
@@ -324,4 +325,4 @@ def _size(chunk: Chunk) -> int:
         case ToolCallDelta():
             return len(chunk.arguments_json) + _OVERHEAD
         case _:
-            return 1024  # whole parts and reports are few
+            return _WHOLE

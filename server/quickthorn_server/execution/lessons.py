@@ -14,7 +14,7 @@ def learn(latency: Latency, lanes: Iterable[Lane], input_tokens: int, *, whole: 
         backend = lane.backend.name
         took = None if lane.ended_at is None else lane.ended_at - lane.started_at
         if lane.end is not None and took is not None and not lane.waited:
-            latency.ended(backend, took, input_tokens, per_token=_per_token(lane, took))
+            latency.ended(backend, took, input_tokens, per_token=None if whole else _per_token(lane, took))
         if whole:
             continue  # the time of a whole reply is no time to first content
         if lane.first_content is not None:

@@ -90,8 +90,7 @@ class Race:
         self._hedge_at: float | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._until: float | None = None  # when to look again though nothing has happened
-        self._alarm = alarm = Alarm(alarms)
-        alarm.watch(self._look)
+        self._alarm = alarm = Alarm(alarms, self._look)
         self.pulse = None if heartbeat is None else Pulse(heartbeat, alarm, loop.time(), self._wake)
 
     def leave(self) -> None:
@@ -160,6 +159,8 @@ class Race:
         """Crown who spoke first, else start whoever is due."""
         if not self.lanes:
             self._start(self._schedule.first(), now)
+            if self.lanes and (self._hedge_at is None or self._hedge_at > now + TICK):
+                return None
         elif (spoken := self._first_to_speak()) is not None:
             return self._crown(spoken)
         else:
@@ -214,7 +215,8 @@ class Race:
 
     def _next_instant(self) -> float | None:
         first: float | None = None
-        for at in (self._deadline, self._hedge_at, self._first_by, self._schedule.due()):
+        retry_at = self._schedule.due() if self._schedule.again else None
+        for at in (self._deadline, self._hedge_at, self._first_by, retry_at):
             if at is not None and (first is None or at < first):
                 first = at
         return first
@@ -229,7 +231,7 @@ class Race:
         """Return what is done when something has happened, or *until* has come."""
         self._waiter = waiter = self._loop.create_future()
         self._until = until
-        if until is not None:
+        if until is not None and until < self._alarm.at:
             self._alarm.by(until)
         return waiter
 

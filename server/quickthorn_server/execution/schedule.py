@@ -45,7 +45,6 @@ class Schedule:
     __slots__ = (
         "_admit",
         "_admit_in_panic",
-        "_again",
         "_asked",
         "_deadline",
         "_ended",
@@ -61,6 +60,7 @@ class Schedule:
         "_rule",
         "_spared",
         "_started",
+        "again",
         "degraded",
         "no_hedge",
     )
@@ -89,7 +89,8 @@ class Schedule:
         self._healthy = healthy
         self._random = random_
         self._deadline = deadline  # what would start later need not start
-        self._again: list[tuple[float, Backend]] = []
+        self.again: list[tuple[float, Backend]] = []
+        """Who failed and may be asked once more, each from an instant on; the next one first."""
         self._failures: dict[str, int] = {}
         self._started = 0
         self._owed = 0  # each failure entitles the call to one more lane
@@ -138,15 +139,15 @@ class Schedule:
         if not self._owed or not self.may_start:
             return None
         start = self._fresh_one(Cause.FAILOVER) if self._failover else None
-        while start is None and self._again and self._again[0][0] <= now + TICK:
-            start = self._leave(self._again.pop(0)[1], Cause.RETRY)
+        while start is None and self.again and self.again[0][0] <= now + TICK:
+            start = self._leave(self.again.pop(0)[1], Cause.RETRY)
         if start is not None:
             self._owed -= 1
         return start
 
     def due(self) -> float | None:
         """Return when the next replacement comes due; None when nothing waits for its time."""
-        return self._again[0][0] if self._again and self._owed and self.may_start else None
+        return self.again[0][0] if self.again and self._owed and self.may_start else None
 
     def _fresh_one(self, cause: Cause) -> Start | None:
         """Take the next candidate that was not asked yet, or lost, and whose circuit admits it."""
@@ -178,8 +179,8 @@ class Schedule:
 
     def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:
         purse = None if cause is Cause.FIRST else self._purse_of(backend, cause, in_panic=in_panic)
-        if not self.may_start or (purse is not None and not purse.pays):
-            return None
+        if self._ended or self._started >= self._rule.attempts or (purse is not None and not purse.pays):
+            return None  # the first of it is `may_start`
         permit = self._admit_in_panic(backend) if in_panic else self._admit(backend)
         if permit is None:
             return None
@@ -210,8 +211,8 @@ class Schedule:
             wait = self._random.uniform(0, min(_CAP, _BASE * 2**failures))
         at = now + wait
         if wait <= _LONGEST_WAIT and (self._deadline is None or at < self._deadline):
-            self._again.append((at, backend))
-            self._again.sort(key=lambda due: due[0])
+            self.again.append((at, backend))
+            self.again.sort(key=lambda due: due[0])
 
 
 def _retryable(error: BackendError, rule: RetryRule) -> bool:
