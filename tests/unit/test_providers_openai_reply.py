@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +27,7 @@ from quickthorn_server.core.content import Part, Reasoning, Refusal, Text, ToolC
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.providers.event_stream import EventReading
-from quickthorn_server.providers.openai_reply import Answer
+from quickthorn_server.providers.openai_reply import Answer, whole_answer
 from quickthorn_server.providers.openai_usage import usage
 
 OPENED = Opened(provider_request_id="r", http_status=200)
@@ -79,10 +80,23 @@ def failure(*pieces: bytes) -> Failure:
 
 
 def whole(message: dict[str, Any], reason: str = "stop", **more: Any) -> list[Chunk]:
+    return whole_answer(
+        json.dumps({"choices": [{"message": message, "finish_reason": reason}], **more}).encode(), OPENED
+    )
+
+
+def looked_at_closely(data: bytes) -> list[Chunk]:
     answer = Answer(OPENED)
-    answer.whole(json.dumps({"choices": [{"message": message, "finish_reason": reason}], **more}).encode())
+    answer.whole(data)
     answer.finish()
     return answer.burst()
+
+
+def outcome(read_whole: Callable[[bytes], list[Chunk]], payload: Any) -> object:
+    try:
+        return read_whole(json.dumps(payload).encode())
+    except BackendError as error:
+        return error.failure, str(error)
 
 
 DONE = b"data: [DONE]\n\n"
@@ -105,6 +119,52 @@ def test_a_plain_stream() -> None:
         [UsageReport(Usage(3, 2))],
         [END],
     ]
+
+
+PLAIN_MESSAGE: dict[str, Any] = {"role": "assistant", "content": "Hello", "refusal": None, "annotations": []}
+PLAIN_CHOICE: dict[str, Any] = {"index": 0, "message": PLAIN_MESSAGE, "logprobs": None, "finish_reason": "stop"}
+PLAIN_USAGE: dict[str, Any] = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+PLAIN_ANSWER: dict[str, Any] = {"id": "c-1", "model": "m-1", "choices": [PLAIN_CHOICE], "usage": PLAIN_USAGE}
+CALL = {"id": "t", "function": {"name": "f", "arguments": "{}"}}
+
+
+ODD_USAGES: list[Any] = [None, {}, [], 7, PLAIN_USAGE | {"prompt_tokens_details": {"cached_tokens": 2}}]
+ODD_CHOICES: list[Any] = [
+    {"index": 1},
+    {"finish_reason": "length"},
+    {"finish_reason": None},
+    {"finish_reason": "content_filter", "content_filter_results": {"hate": {"filtered": True}}},
+    {"finish_reason": "error"},
+    {"finish_reason": "new"},
+    {"finish_reason": []},
+    {"stop_reason": "END"},
+    {"logprobs": {"content": [{"token": "a"}]}},
+    {"message": None},
+]
+ODD_MESSAGES: list[Any] = [
+    {"content": None},
+    {"content": ""},
+    {"content": 7},
+    {"content": [{"type": "text", "text": "Hi"}]},
+    {"refusal": "No."},
+    {"tool_calls": [{"id": "t", "function": {"name": "f", "arguments": "{}"}}]},
+    {"reasoning_content": "Hm."},
+    {"annotations": [{"type": "url_citation", "url_citation": {"url": "u", "title": "t"}}]},
+]
+ODD_PAYLOADS: list[Any] = [
+    *({"usage": each} for each in ODD_USAGES),
+    *({"model": each} for each in (None, "", 7)),
+    *({"choices": each} for each in ([], None, 7, [PLAIN_CHOICE] * 2, ["x"])),
+    *({name: {"message": "x"}} for name in ("error", "citations", "search_results", "x_groq")),
+    *({"choices": [PLAIN_CHOICE | each]} for each in ODD_CHOICES),
+    *({"choices": [PLAIN_CHOICE | {"message": PLAIN_MESSAGE | each}]} for each in ODD_MESSAGES),
+]
+
+
+@pytest.mark.parametrize("payload", [PLAIN_ANSWER, *(PLAIN_ANSWER | odd for odd in ODD_PAYLOADS), [], 7, None])
+def test_a_plain_answer_is_read_as_any_other(payload: Any) -> None:
+    """The short way says what the long one would, or leaves the answer to it."""
+    assert outcome(lambda data: whole_answer(data, OPENED), payload) == outcome(looked_at_closely, payload)
 
 
 def test_neighbouring_pieces_of_one_read_become_one_delta() -> None:

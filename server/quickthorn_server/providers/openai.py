@@ -11,7 +11,7 @@ from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.providers import openai_embed, openai_errors
 from quickthorn_server.providers.event_stream import SSE, EventReading
 from quickthorn_server.providers.http_provider import Batch, Embedded, Header, Outgoing
-from quickthorn_server.providers.openai_reply import Answer
+from quickthorn_server.providers.openai_reply import Answer, whole_answer
 from quickthorn_server.providers.openai_request import RequestForm
 from quickthorn_server.providers.openai_responses_reply import ResponseAnswer
 from quickthorn_server.providers.openai_responses_request import ResponseForm
@@ -47,7 +47,9 @@ class OpenAiFormat:
 
     def whole(self, body: bytes, opened: Opened) -> Burst:
         """Return the chunks of an answer that came in one piece.  Raises BackendError."""
-        answer = self._answer(opened)
+        if not self._responses:
+            return whole_answer(body, opened, self._backend.provider)
+        answer = ResponseAnswer(opened, self._backend.provider)
         answer.whole(body)
         answer.finish()
         return answer.burst()

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from quickthorn_server.core.chunk import Chunk, FinishReason, Opened
+from quickthorn_server.core.chunk import Chunk, End, FinishReason, Opened, TextDelta, UsageReport
 from quickthorn_server.core.content import Part, Refusal
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.providers.answer_parts import AnswerParts
@@ -41,7 +41,25 @@ _WORDS = frozenset({"role", "content"})
 _THOUGHTS = _WORDS | {"reasoning", "reasoning_content"}
 """What those of plain thinking do."""
 
+_PLAIN_PAYLOAD = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"}
+)
+"""What a whole answer holds that is nothing but OpenAI's own."""
+_PLAIN_REASONS = frozenset({FinishReason.STOP, FinishReason.LENGTH})
+
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
+
+
+def whole_answer(data: bytes, opened: Opened, provider: str = NAME) -> list[Chunk]:
+    """Return the chunks of an answer that came in one piece.  Raises BackendError like `Answer`."""
+    payload = _read(data)
+    plain = _plain(payload, opened)
+    if plain is not None:
+        return plain
+    answer = Answer(opened, provider)
+    answer.take(payload, "message")
+    answer.finish()
+    return answer.burst()
 
 
 class Answer:
@@ -72,29 +90,15 @@ class Answer:
         if event.data == _DONE:
             self.done = True
         else:
-            self._take(event.data, "delta")
+            self.take(_read(event.data), "delta")
 
     def whole(self, data: bytes) -> None:
         """Take in a whole answer.  Raises BackendError like `event`."""
-        self._take(data, "message")
+        self.take(_read(data), "message")
 
-    def finish(self) -> None:
-        """Close the answer: held parts, then the end.  Raises BackendError (PROTOCOL) when the model did not finish."""
-        if self._reason is None:
-            raise BackendError(Failure.PROTOCOL, "the answer ended early")
-        self._calls.finish()
+    def take(self, payload: Any, field: str) -> None:
+        """Take in what JSON says, in the *field* of its choices.  Raises BackendError like `event`."""
         try:
-            self._beside.finish("".join(self._written))
-        except _MALFORMED:
-            raise BackendError(Failure.PROTOCOL, "an answer with malformed sources") from None
-        if self._refusal:
-            self._parts.whole(Part(Refusal(self._refusal)))
-            self._reason = FinishReason.REFUSAL
-        self._parts.end(self._reason, self._stop_sequence)
-
-    def _take(self, data: bytes, field: str) -> None:
-        try:
-            payload = orjson.loads(data)
             if not self._named and payload.get("model"):
                 self._named = True
                 self._parts.model(payload["model"], str(payload.get("id") or ""))
@@ -111,6 +115,20 @@ class Answer:
                 raise self._error(payload)
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "an event that is no chat completion") from None
+
+    def finish(self) -> None:
+        """Close the answer: held parts, then the end.  Raises BackendError (PROTOCOL) when the model did not finish."""
+        if self._reason is None:
+            raise BackendError(Failure.PROTOCOL, "the answer ended early")
+        self._calls.finish()
+        try:
+            self._beside.finish("".join(self._written))
+        except _MALFORMED:
+            raise BackendError(Failure.PROTOCOL, "an answer with malformed sources") from None
+        if self._refusal:
+            self._parts.whole(Part(Refusal(self._refusal)))
+            self._reason = FinishReason.REFUSAL
+        self._parts.end(self._reason, self._stop_sequence)
 
     def _error(self, payload: dict[str, Any]) -> BackendError:
         status, request_id = self._opened.http_status or 200, self._opened.provider_request_id
@@ -165,6 +183,37 @@ class Answer:
         self._stop_sequence = stop if isinstance(stop, str) else ""
         if self._reason is FinishReason.CONTENT_FILTER and choice.get("content_filter_results"):
             self._beside.filtered(choice["content_filter_results"])
+
+
+def _read(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        raise BackendError(Failure.PROTOCOL, "an event that is no chat completion") from None
+
+
+def _plain(payload: Any, opened: Opened) -> list[Chunk] | None:
+    """Return what an `Answer` would of one that is a text and its usage, which nearly all are; None = ask it."""
+    try:
+        if not _PLAIN_PAYLOAD.issuperset(payload) or opened.model:
+            return None
+        model, reported, (choice,) = payload["model"], payload["usage"], payload["choices"]
+        message, reason = choice["message"], _REASONS.get(choice["finish_reason"])
+        text = message["content"]
+        for name, value in message.items():
+            if value and name not in _WORDS:
+                return None
+        if choice.get("index") or choice.get("logprobs") or choice.get("stop_reason"):
+            return None
+    except _MALFORMED:
+        return None
+    if not (type(text) is type(model) is str and text and model and reported) or reason not in _PLAIN_REASONS:
+        return None
+    named = Opened(model, opened.provider_request_id, opened.http_status)
+    try:
+        return [named, TextDelta(0, text), UsageReport(usage(reported)), End(reason)]
+    except _MALFORMED:
+        return None
 
 
 def _string(value: object) -> str:

@@ -58,11 +58,14 @@ class RequestForm:
                 fields["stream_options"] = {"include_usage": True}
         fields |= self._params
         fields |= self._tunables(prompt.sampling)
-        fields |= self._tools(prompt.tools, prompt.tool_choice)
-        fields |= _format(prompt.response_format, self._dialect)
+        if prompt.tools:
+            fields |= self._tools(prompt.tools, prompt.tool_choice)
+        if prompt.response_format is not None:
+            fields |= _format(prompt.response_format, self._dialect)
         fields |= thinking(prompt.reasoning, self._dialect)
         fields = {name: value for name, value in fields.items() if value is not None}
-        fields |= options(prompt.provider_options_json, NAME, self._dialect.word)
+        if prompt.provider_options_json:
+            fields |= options(prompt.provider_options_json, NAME, self._dialect.word)
         return orjson.dumps(fields)
 
     def _tunables(self, sampling: Sampling) -> dict[str, Any]:
@@ -80,8 +83,6 @@ class RequestForm:
         return {names.get(name, name): value for name, value in given.items() if value is not None}
 
     def _tools(self, tools: tuple[Tool, ...], choice: ToolChoice | None) -> dict[str, Any]:
-        if not tools:
-            return {}
         fields: dict[str, Any] = {"tools": [self._tool(tool) for tool in tools]}
         if choice is not None and choice.name:
             kind = "custom" if choice.name in custom_names(tools) else "function"

@@ -11,6 +11,9 @@ from quickthorn_server.providers.usage import count
 _UNITS = {"num_search_queries": "web_search", "num_sources_used": "web_source"}
 """What is paid for by the piece: Perplexity's and xAI's names for it, and ours."""
 
+_PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
+"""What those report that know of no caches and no thinking."""
+
 _NOTHING: dict[str, Any] = {}
 
 
@@ -21,6 +24,8 @@ def usage(reported: dict[str, Any]) -> Usage:
     gateway says it cost is not kept: costs are those of the price table, in whole nano-dollars.
     """
     said, output = count(reported, "prompt_tokens"), count(reported, "completion_tokens")
+    if reported.keys() <= _PLAIN:
+        return Usage(input_tokens=said, output_tokens=output)
     given = reported.get("prompt_tokens_details") or _NOTHING
     read = count(given, "cached_tokens")
     if read is None:
