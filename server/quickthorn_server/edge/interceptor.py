@@ -12,6 +12,7 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -83,11 +84,7 @@ class Edge(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
-        answer = _answer(handler, self._write_stall)
-
-        async def run(request: bytes, context: Context) -> bytes | None:
-            return await self._run(method, answer, request, context)
-
+        run = partial(self._run, method, _answer(handler, self._write_stall))
         return _rpc_handler(self._around(method, run) if self._around else run, handler.response_streaming)
 
     async def _run(self, method: str, answer: Answer, request: bytes, context: Context) -> bytes | None:

@@ -66,11 +66,12 @@ class RpcSpans(OpenTelemetryAioServerInterceptor):
         async def traced(request: Any, context: Context) -> Any:
             parent = _parent(context)
             span = self._tracer.start_span(name, parent, kind=trace.SpanKind.SERVER, attributes=attributes)
-            # Current even where it is not recorded: whatever is traced inside must know that this one is not.
             token = attach(trace.set_span_in_context(span, parent))
+            if not span.is_recording():
+                # Current all the same: whatever is traced inside must know that this one is not.  It has no end, and
+                # nothing to detach from but the RPC's own task.
+                return await answer(request, context)
             try:
-                if not span.is_recording():
-                    return await answer(request, context)
                 return await _watched(span, answer, request, context)
             finally:
                 detach(token)
@@ -88,11 +89,12 @@ def _is_traced(details: grpc.HandlerCallDetails) -> bool:
     return not details.method.startswith(_UNTRACED)
 
 
-def _parent(context: Context) -> otel.Context | None:
-    """Return the context that the caller's span makes, None = it has told of none; looked for only where it has."""
-    fields = _fields(propagate.get_global_textmap())
-    told = {key: value for key, value in context.invocation_metadata() or () if key in fields}
-    return propagate.extract(told) if told else None
+def _parent(context: Context) -> otel.Context:
+    """Return the context that the caller's span makes; looked for only where the caller has told of one."""
+    fields, metadata = _fields(propagate.get_global_textmap()), dict(context.invocation_metadata() or ())
+    if fields.isdisjoint(metadata):
+        return otel.get_current()
+    return propagate.extract({key: metadata[key] for key in fields & metadata.keys()})
 
 
 @lru_cache(maxsize=4)
