@@ -54,7 +54,7 @@ def test_a_share_of_nothing_switches_it_off(burst: int) -> None:
     """0 % pays for nothing, not even from the burst."""
     purse = Purse(0.0, burst)
     purse.feed()
-    assert (purse.pays, purse.level) == (False, 0.0)
+    assert (purse.pays, purse.held) == (False, 0)
     with pytest.raises(ValueError, match="empty"):
         purse.pay()
 
@@ -64,7 +64,7 @@ def test_it_never_holds_more_than_the_burst() -> None:
     purse = Purse(1.0, 3)
     for _ in range(1000):
         purse.feed()
-    assert purse.level == 3.0
+    assert purse.held == 3_000_000
 
 
 def test_hedges_of_a_route_keep_to_their_purse() -> None:
@@ -102,7 +102,7 @@ def test_one_bad_provider_of_three_fails_no_call() -> None:
         rule, budget = BreakerRule(), BudgetRule()
         cast = Cast(rule=rule, budget=budget, a=Scripted(*replies), b=Scripted(says("B")), c=Scripted(says("C")))
         failed = sum([(await cast.streamed(cast.plan())).error is not None for _ in range(2_000)])
-        return failed, cast.purses["default"].retries.level
+        return failed, cast.purses.levels("default").retries
 
     failed, retries = run_virtual(main())
     assert failed == 0

@@ -55,7 +55,7 @@ def completion(answer: Completion, call: Call) -> completion_pb2.Completion:
     return completion_pb2.Completion(
         id=call.id,
         request_id=call.request_id,
-        message={"role": content_pb2.ROLE_ASSISTANT, "parts": [part_fields(part) for part in answer.parts]},
+        message={"role": content_pb2.ROLE_ASSISTANT, "parts": list(map(part_fields, answer.parts))},
         finish_reason=_FINISH[answer.finish_reason],
         stop_sequence=answer.stop_sequence,
         usage=usage_fields(answer.usage),
@@ -157,7 +157,7 @@ def usage_fields(given: Usage | None) -> Fields:
 def trace_fields(given: Trace) -> Fields:
     """Write a trace as fields."""
     return {
-        "attempts": [_attempt_fields(attempt) for attempt in given.attempts],
+        "attempts": list(map(_attempt_fields, given.attempts)),
         "served_by": given.served_by,
         "no_hedge": given.no_hedge,
         "degraded": given.degraded,

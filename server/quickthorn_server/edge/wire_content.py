@@ -88,15 +88,24 @@ def is_json_object(text: str) -> bool:
 
 def messages(given: Iterable[pb.Message], violations: Violations) -> tuple[Message, ...]:
     """Read a conversation."""
-    read = tuple([_message(message, place, violations) for place, message in enumerate(given)])
+    read: list[Message] = []
+    for message in given:
+        read.append(_message(message, len(read), violations))
     if not read:
         violations.add("messages", "must not be empty")
-    return read
+    return tuple(read)
 
 
 def parts(given: Iterable[pb.Part], field: str, violations: Violations) -> tuple[Part, ...]:
     """Read parts that stand in *field*."""
-    return tuple([_plain(part) or _part(part, f"{field}[{place}]", violations) for place, part in enumerate(given)])
+    read: list[Part] = []
+    for part in given:
+        fields = part.ListFields()  # one question instead of five
+        if len(fields) == 1 and fields[0][0] is _TEXT:  # text and nothing else, which most parts are
+            read.append(Part(Text(fields[0][1])))
+        else:
+            read.append(_part(part, f"{field}[{len(read)}]", violations))
+    return tuple(read)
 
 
 def system(given: Iterable[pb.Part], violations: Violations) -> tuple[Part, ...]:
@@ -126,14 +135,6 @@ def _message(message: pb.Message, turn: int, violations: Violations) -> Message:
     if not says:
         violations.add(f"{field}.parts", "must not be empty")
     return Message(role or Role.USER, read)
-
-
-def _plain(part: pb.Part) -> Part | None:
-    """Return text and nothing else, which most parts are, None where there is more to read."""
-    fields = part.ListFields()  # one question instead of five
-    if len(fields) == 1 and fields[0][0] is _TEXT:
-        return Part(Text(fields[0][1]))
-    return None
 
 
 def _part(part: pb.Part, field: str, violations: Violations) -> Part:

@@ -55,7 +55,9 @@ def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request
     """
     violations = Violations()
     # What is there, asked once: a question by name for each of fifteen fields takes longer than all the rest.
-    said: Fields = {descriptor.name: value for descriptor, value in given.ListFields()}
+    said: Fields = {}
+    for descriptor, value in given.ListFields():
+        said[descriptor.name] = value
     read = Request(
         prompt=_prompt(said, violations),
         route=said.get("route", ""),
@@ -65,7 +67,7 @@ def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request
         preferences=preferences(said["preferences"], violations) if "preferences" in said else _NO_PREFERENCES,
         directives=wire_rules.directives(said["directives"], violations) if "directives" in said else _NO_DIRECTIVES,
         labels=wire_rules.labels(said["labels"], violations) if "labels" in said else _NO_WORDS,
-        request_id=wire_rules.identifier(said.get("request_id") or request_id, violations),
+        request_id=wire_rules.identifier(chosen, violations) if (chosen := said.get("request_id")) else request_id,
     )
     violations.settle()
     return read

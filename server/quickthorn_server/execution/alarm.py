@@ -31,14 +31,11 @@ class Alarms:
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, Alarm]] = []
         self._numbers = count()
-        self._live = 0
+        self.live = 0
+        """How many alarms there are; each counts itself when it is made."""
         self._at = inf
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-
-    def begin(self) -> None:
-        """Count one more alarm."""
-        self._live += 1
 
     def set(self, at: float, alarm: Alarm) -> None:
         """Have *alarm* ring at *at*, unless its own instant has changed by then."""
@@ -52,10 +49,10 @@ class Alarms:
         Without any the timer stays where it is, and finds nothing when it fires: most calls of a server that is not
         busy are the only one of their time, and would each set it anew.
         """
-        self._live -= 1
-        if not self._live:
+        self.live -= 1
+        if not self.live:
             self._entries.clear()
-        elif len(self._entries) > 2 * self._live + _DEAD:
+        elif len(self._entries) > 2 * self.live + _DEAD:
             self._entries = [entry for entry in self._entries if entry[0] == entry[2].at]
             heapify(self._entries)
 
@@ -99,7 +96,7 @@ class Alarm:
         """When it rings, an instant of the loop's clock."""
         self._alarms = alarms
         self._looks = list(looks)
-        alarms.begin()
+        alarms.live += 1
 
     def watch(self, look: Look) -> None:
         """Have *look* called whenever it rings."""

@@ -18,32 +18,28 @@ _ONE = 1_000_000  # parts of one request: whole numbers, so that a million calls
 class Purse:
     """Holds at most *burst* requests, and begins full.  Fed *share* of one at a time; share 0 = off, pays nothing."""
 
-    __slots__ = ("_full", "_level", "_share")
+    __slots__ = ("_full", "_share", "held")
 
     def __init__(self, share: float, burst: int) -> None:
         self._share = round(share * _ONE)
         self._full = burst * _ONE if self._share else 0
-        self._level = self._full
-
-    @property
-    def level(self) -> float:
-        """How many requests it could pay for now."""
-        return self._level / _ONE
+        self.held = self._full
+        """What it holds, in millionths of a request."""
 
     @property
     def pays(self) -> bool:
         """Whether it could pay for one request now."""
-        return self._level >= _ONE
+        return self.held >= _ONE
 
     def feed(self) -> None:
         """Put in the share of one first attempt."""
-        self._level = min(self._full, self._level + self._share)
+        self.held = min(self._full, self.held + self._share)
 
     def pay(self) -> None:
         """Take out one request.  Raises ValueError when it cannot."""
         if not self.pays:
             raise ValueError("the purse is empty")
-        self._level -= _ONE
+        self.held -= _ONE
 
 
 class RoutePurses:
@@ -73,4 +69,4 @@ class Purses:
     def levels(self, route: str) -> PurseLevels:
         """Return how full the purses of *route* are."""
         both = self._all[route]
-        return PurseLevels(both.hedges.level, both.retries.level)
+        return PurseLevels(both.hedges.held / _ONE, both.retries.held / _ONE)

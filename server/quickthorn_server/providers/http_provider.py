@@ -151,7 +151,10 @@ class HttpProvider:
             return chunks
 
     def _sent(self, sent: Outgoing, ask: Ask) -> AbstractAsyncContextManager[HttpReply]:
-        return self._http.open("POST", sent.url, _tagged(sent.headers, ask), sent.body, ask.connect_timeout)
+        headers = sent.headers
+        if ask.request_id:  # for the provider's own log
+            headers = {**headers, "X-Client-Request-Id": ask.request_id}
+        return self._http.open("POST", sent.url, headers, sent.body, ask.connect_timeout)
 
     async def _opened(self, reply: HttpReply) -> Opened:
         """Return what the head of an answer tells.  Raises BackendError where it is none."""
@@ -178,11 +181,6 @@ class HttpProvider:
 
     async def close(self) -> None:
         """Do nothing: the connections are the client's."""
-
-
-def _tagged(headers: Mapping[str, str], ask: Ask) -> Mapping[str, str]:
-    """Add the request's identifier, for the provider's own log."""
-    return {**headers, "X-Client-Request-Id": ask.request_id} if ask.request_id else headers
 
 
 def _streams(reply: HttpReply, stream_types: frozenset[str], *, whole: bool) -> bool:

@@ -62,7 +62,8 @@ class RequestForm:
             fields |= self._tools(prompt.tools, prompt.tool_choice)
         if prompt.response_format is not None:
             fields |= _format(prompt.response_format, self._dialect)
-        fields |= thinking(prompt.reasoning, self._dialect)
+        if prompt.reasoning.effort is not None or prompt.reasoning.budget_tokens is not None:
+            fields |= thinking(prompt.reasoning, self._dialect)
         fields = {name: value for name, value in fields.items() if value is not None}
         if prompt.provider_options_json:
             fields |= options(prompt.provider_options_json, NAME, self._dialect.word)

@@ -61,7 +61,8 @@ def needs(request: Request) -> Needs:
     held.take(prompt.system)
     for message in prompt.messages:
         held.take(message.parts)
-    held.take_tools(prompt.tools)
+    if prompt.tools:
+        held.take_tools(prompt.tools)
     tokens = held.tokens + _TOKENS_PER_MESSAGE * len(prompt.messages)
     output = prompt.sampling.max_output_tokens
     implied = _implied(prompt) | held.words if held.words else _implied(prompt)
@@ -102,9 +103,12 @@ class _Held:
     def take(self, parts: Iterable[Part]) -> None:
         """Take in *parts*, and those inside of tool results."""
         for part in parts:
+            kind = part.kind
+            if type(kind) is Text and part.cache is None and part.opaque is None:  # nearly all of them
+                self._size += utf8_size(kind.text)
+                continue
             if part.opaque is not None:
                 self.states.append(part.opaque)
-            kind = part.kind
             if part.cache is not None or isinstance(kind, Media | ToolResult):
                 self.special.append(part)
             match kind:
@@ -134,7 +138,9 @@ class _Held:
 
 def provider_executed(prompt: Prompt | EmbedPrompt) -> bool:
     """Whether the provider itself would run tools: then a second lane would run them twice."""
-    return isinstance(prompt, Prompt) and any(isinstance(tool.kind, ProviderBlock) for tool in prompt.tools)
+    if not isinstance(prompt, Prompt) or not prompt.tools:
+        return False
+    return any(isinstance(tool.kind, ProviderBlock) for tool in prompt.tools)
 
 
 def _embedding_needs(prompt: EmbedPrompt, stated: Requirements) -> Needs:
