@@ -99,11 +99,7 @@ def test_the_longest_of_the_waits_is_named() -> None:
 
 def test_a_backend_without_limits_is_never_refused() -> None:
     """And costs no bookkeeping."""
-    limiters = Limiters([Backend("a", "scripted", "m", "m")], Watch())
-    for _ in range(1000):
-        limiters.check("a", 10**9)
-        limiters.take("a", 10**9)
-    assert limiters.reached() == frozenset()
+    assert Limiters([Backend("a", "scripted", "m", "m")], Watch()).limited == frozenset()
 
 
 def test_a_refusal_names_the_backend_and_the_wait() -> None:

@@ -77,7 +77,6 @@ class Carried:
         "_refused",
         "_rule",
         "_said",
-        "_tokens",
         "_whole",
         "delivered",
         "race",
@@ -96,7 +95,6 @@ class Carried:
         self._rule = LaneRule(
             plan.shows_reasoning, whole=unary and plan.whole, until_end=unary, input_tokens=plan.input_tokens
         )
-        self._tokens = _most_tokens(plan, prompt)
         self._refused: list[Refused] = []
         schedule = Schedule(
             plan,
@@ -161,7 +159,8 @@ class Carried:
 
     def _admit(self, backend: Backend) -> Permit | None:
         try:
-            self._estate.limiters.check(backend.name, self._tokens)
+            if backend.name in self._estate.limiters.limited:
+                self._estate.limiters.check(backend.name, self._most_tokens())
             return self._estate.breakers[backend.name].admit()
         except Refused as refusal:
             self._refused.append(refusal)
@@ -169,7 +168,8 @@ class Carried:
 
     def _admit_in_panic(self, backend: Backend) -> Permit | None:
         try:
-            self._estate.limiters.check(backend.name, self._tokens)
+            if backend.name in self._estate.limiters.limited:
+                self._estate.limiters.check(backend.name, self._most_tokens())
             return self._estate.breakers[backend.name].admit_in_panic()
         except Refused as refusal:
             self._refused.append(refusal)
@@ -182,8 +182,15 @@ class Carried:
         out = self._plan.left_out.get(name)
         prompt = trimmed(self._prompt, out) if out else self._prompt
         ask = Ask(prompt, self._call.request_id, connect, self._rule.whole)
-        leave = self._estate.limiters.take(name, self._tokens)
+        limiters = self._estate.limiters
+        leave = limiters.take(name, self._most_tokens()) if name in limiters.limited else None
         return Lane(start, self._estate.providers[name], ask, leave=leave, rule=self._rule, alarm=alarm, wake=wake)
+
+    def _most_tokens(self) -> int:
+        """Return how many tokens an attempt may count for: its estimated input, and all the output it is allowed."""
+        prompt = self._prompt
+        output = prompt.sampling.max_output_tokens if isinstance(prompt, Prompt) else None
+        return self._plan.input_tokens + (output or 0)
 
     def _failure(self, error: BaseException) -> CallError | None:
         """Return the call's failure, or None when it was answered or cancelled, or met a bug of ours."""
@@ -213,7 +220,7 @@ class Carried:
         return Decision(
             call=self._call,
             plan=self._plan,
-            ended=_how(error, failure),
+            ended=ANSWERED if error is None else _how(error, failure),
             trace=trace,
             duration=self._loop.time() - self._call.arrived,
             finish_reason=finished.end.reason if finished else None,
@@ -225,16 +232,8 @@ class Carried:
         )
 
 
-def _most_tokens(plan: Plan, prompt: AnyPrompt) -> int:
-    """Return how many tokens an attempt may count for: its estimated input, and all the output it is allowed."""
-    output = prompt.sampling.max_output_tokens if isinstance(prompt, Prompt) else None
-    return plan.input_tokens + (output or 0)
-
-
-def _how(error: BaseException | None, failure: CallError | None) -> str:
+def _how(error: BaseException, failure: CallError | None) -> str:
     """Say how a call ended that ended with *error*, in the observer's words."""
     if failure is not None:
         return failure.reason.value
-    if error is None:
-        return ANSWERED
     return CANCELLED if isinstance(error, asyncio.CancelledError | GeneratorExit) else Reason.INTERNAL.value

@@ -22,7 +22,7 @@ from quickthorn_server.core.chunk import (
 )
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.provider import Ask, Provider
-from quickthorn_server.core.usage import Usage, cost_nano_usd
+from quickthorn_server.core.usage import Usage
 from quickthorn_server.core.value import value
 from quickthorn_server.execution.alarm import Alarm
 from quickthorn_server.execution.consumed import consumed, reached
@@ -57,7 +57,7 @@ class Lane:
     """Asks one provider and reads what it says; what it has read waits in a bounded box until `take`.
 
     *wake* is called whenever there is something new to see, *alarm* watches the attempt's limits.  The permit is
-    settled exactly once, however the task ends, and in that step the place is left.
+    settled exactly once, however the task ends, and in that step the place is left (*leave* None = there is none).
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class Lane:
         provider: Provider,
         ask: Ask,
         *,
-        leave: Leave,
+        leave: Leave | None,
         rule: LaneRule,
         alarm: Alarm,
         wake: Callable[[], None],
@@ -169,7 +169,7 @@ class Lane:
             provider_request_id=(self.error.provider_request_id if self.error else "")
             or self.opened.provider_request_id,
             usage=(usage := self._used()),
-            cost_nano_usd=cost_nano_usd(usage, self.backend.price),
+            cost_nano_usd=None if usage is None or (price := self.backend.price) is None else price.nano_usd(usage),
         )
 
     @property
@@ -299,7 +299,8 @@ class Lane:
         if self._settled:
             return False
         self._settled = True
-        self._leave(self.usage)
+        if self._leave is not None:
+            self._leave(self.usage)
         return True
 
     async def _make_room(self) -> None:

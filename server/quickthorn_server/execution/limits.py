@@ -122,22 +122,18 @@ class Limiters:
     def __init__(self, backends: Iterable[Backend], clock: Clock) -> None:
         none = Limits()
         self._all = {each.name: Limiter(each.limits, clock) for each in backends if each.limits != none}
+        self.limited = frozenset(self._all)
+        """Backends that have limits; the others need not be asked about."""
 
     def check(self, backend: str, tokens: int) -> None:
-        """Raise AtLimit unless an attempt of about *tokens* may start now."""
-        limiter = self._all.get(backend)
-        if limiter is not None and (wait := limiter.wait(tokens)):
+        """Raise AtLimit unless an attempt of about *tokens* at one of those *limited* may start now."""
+        if wait := self._all[backend].wait(tokens):
             raise AtLimit(backend, wait)
 
     def take(self, backend: str, tokens: int) -> Leave:
         """Count an attempt that `check` has let through in this step; its end must call what is returned, once."""
-        limiter = self._all.get(backend)
-        return _leave_nothing if limiter is None else limiter.take(tokens)
+        return self._all[backend].take(tokens)
 
     def reached(self) -> frozenset[str]:
         """Return the backends of which nothing at all may be asked now."""
         return frozenset(name for name, limiter in self._all.items() if limiter.wait(1))
-
-
-def _leave_nothing(_: Usage | None) -> None:
-    """Do nothing: nothing was taken."""
