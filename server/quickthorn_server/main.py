@@ -30,6 +30,7 @@ from quickthorn_server.edge.listener import listen, new_server
 from quickthorn_server.edge.pool_health import PoolObserver
 from quickthorn_server.edge.reflection import register_reflection
 from quickthorn_server.edge.routing_service import RoutingService
+from quickthorn_server.edge.threads import stepping_back
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.executor import Executor
@@ -79,7 +80,8 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
         HttpClient() as http,
         Providers(catalogue.backends.values(), http) as providers,
     ):
-        server, breakers = _server(catalogue, providers, outside, health, gate=gate, reaper=reaper)
+        with stepping_back():
+            server, breakers = _server(catalogue, providers, outside, health, gate=gate, reaper=reaper)
         port = listen(server, rule.listen, rule.tls)
         drain = Drain(server, gate, health, quiet=rule.drain_quiet, grace=rule.drain_grace, clock=loop.time)
         stop, asked_to_stop = _way_down(drain)
