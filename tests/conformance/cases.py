@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from ruamel.yaml import YAML
 
 from quickthorn import messages
+from quickthorn.v1.failure_pb2 import Reason
 from tests.support.contract import messages as message_types
 from tests.support.full_request import full_request
 
@@ -26,6 +27,24 @@ _REQUESTS: Mapping[str, type[Message]] = {
     "embed": messages.EmbedRequest,
     "list_routes": messages.ListRoutesRequest,
 }
+_CODES: Mapping[str, str] = {
+    "INVALID_REQUEST": "INVALID_ARGUMENT",
+    "REJECTED": "INVALID_ARGUMENT",
+    "CONTENT_FILTERED": "INVALID_ARGUMENT",
+    "UNKNOWN_ROUTE": "NOT_FOUND",
+    "CALLER_UNKNOWN": "UNAUTHENTICATED",
+    "ROUTE_FORBIDDEN": "PERMISSION_DENIED",
+    "NO_ELIGIBLE_BACKEND": "FAILED_PRECONDITION",
+    "CONTEXT_TOO_LONG": "FAILED_PRECONDITION",
+    "BACKEND_MISCONFIGURED": "FAILED_PRECONDITION",
+    "RATE_LIMITED": "RESOURCE_EXHAUSTED",
+    "OVERLOADED": "RESOURCE_EXHAUSTED",
+    "FIRST_TOKEN_TIMEOUT": "DEADLINE_EXCEEDED",
+    "DEADLINE": "DEADLINE_EXCEEDED",
+    "INTERNAL": "INTERNAL",
+}
+"""The status of each reason, as README tells it; UNAVAILABLE for the rest."""
+
 _KEYS = frozenset(
     [
         *("name", "call", "server", "route", "request", "ask_bytes", "golden_request", "raw", "times", "timeout_ms"),
@@ -72,7 +91,36 @@ def cases() -> list[Case]:
     names = [case.name for case in found]
     if len(set(names)) < len(names):
         raise ValueError(f"names given twice: {sorted({name for name in names if names.count(name) > 1})}")
-    return [*found, *map(_decoding, sorted(GOLDEN.glob("*.binpb")))]
+    return [*found, *map(_reason, enumerate(_reasons())), *map(_decoding, sorted(GOLDEN.glob("*.binpb")))]
+
+
+def _reasons() -> list[str]:
+    """Return every reason of the contract."""
+    names = (value.name.removeprefix("REASON_") for value in Reason.DESCRIPTOR.values)
+    return [name for name in names if name != "UNSPECIFIED"]
+
+
+def _reason(numbered: tuple[int, str]) -> Case:
+    """Return the case of a failure with all its details; whole answers and streams by turns."""
+    number, name = numbered
+    code = _CODES.get(name, "UNAVAILABLE")
+    return _case(
+        {
+            "name": f"reason-{name.lower().replace('_', '-')}",
+            "call": ("complete", "stream")[number % 2],
+            "server": "fake",
+            "fake": {"reason": name, "code": code},
+            "expect": {
+                "code": code,
+                "reason": name,
+                "lanes": 2,
+                "fields": ["sampling.top_p"],
+                "retry_delay_ms": [3250, 3250],
+                "error_request_id": "request-7",
+                "message_has": "in so many words",
+            },
+        }
+    )
 
 
 def _yaml(path: Path) -> list[dict[str, Any]]:
