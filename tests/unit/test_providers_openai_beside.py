@@ -31,6 +31,7 @@ from quickthorn_server.core.prompt import Prompt, Tool, ToolChoice
 from quickthorn_server.providers.event_stream import EventReading
 from quickthorn_server.providers.openai_reply import Answer
 from quickthorn_server.providers.openai_request import RequestForm
+from quickthorn_server.providers.sse import SseDecoder
 
 OPENED = Opened(http_status=200)
 WAV = b"RIFF\x00\x00\x00\x00WAVE"
@@ -56,7 +57,7 @@ def whole(message: dict[str, Any], *, reason: str = "stop", choice: Any = None, 
 
 
 def streamed(*deltas: dict[str, Any], reason: str = "stop", last: Any = None, **more: Any) -> Fold:
-    reading = EventReading(Answer(OPENED, "openrouter"))
+    reading = EventReading(Answer(OPENED, "openrouter"), SseDecoder())
     chunks: list[Chunk] = []
     ends = {"delta": {}, "finish_reason": reason, **(last or {})}
     for choice in (*({"delta": delta} for delta in deltas), ends):

@@ -29,6 +29,7 @@ from quickthorn_server.core.usage import Usage
 from quickthorn_server.providers.event_stream import EventReading
 from quickthorn_server.providers.openai_reply import Answer, whole_answer
 from quickthorn_server.providers.openai_usage import usage
+from quickthorn_server.providers.sse import SseDecoder
 
 OPENED = Opened(provider_request_id="r", http_status=200)
 STOP = {"delta": {}, "finish_reason": "stop"}
@@ -54,7 +55,7 @@ def call(index: int | None = None, **function: Any) -> dict[str, Any]:
 
 def read(*pieces: bytes) -> list[list[Chunk]]:
     """Return the bursts of a stream that comes in *pieces*; raises what it fails with."""
-    reading = EventReading(Answer(OPENED))
+    reading = EventReading(Answer(OPENED), SseDecoder())
     bursts: list[list[Chunk]] = []
     for piece in (*pieces, b""):
         if not reading.done:
@@ -281,7 +282,7 @@ def test_a_usage_without_numbers_is_none(reported: dict[str, Any]) -> None:
 
 def test_what_names_an_answer_without_headers() -> None:
     """Two answers of one conversation must not give the same name to their calls: the body's identifier counts."""
-    reading = EventReading(Answer(Opened(http_status=200)))
+    reading = EventReading(Answer(Opened(http_status=200)), SseDecoder())
     said = event({"delta": {"tool_calls": [call(0, name="f", arguments="{}")]}}, model="m", id="chatcmpl-7")
     assert list(reading.take(said)) == [
         Opened("m", "chatcmpl-7", 200),
@@ -405,7 +406,7 @@ def test_nothing_behind_done_counts() -> None:
 
 def test_what_came_before_a_failure_in_the_same_read_counts() -> None:
     """Text that arrived is passed on, usage is kept, and then the lane fails."""
-    reading = EventReading(Answer(OPENED))
+    reading = EventReading(Answer(OPENED), SseDecoder())
     error = {"message": "sk-123 said so", "type": "server_error"}
     burst = reading.take(delta(content="a") + event(error=error, usage={"prompt_tokens": 1, "completion_tokens": 1}))
     assert burst == [TextDelta(0, "a"), UsageReport(Usage(1, 1))]

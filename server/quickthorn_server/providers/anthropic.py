@@ -21,6 +21,7 @@ from quickthorn_server.providers.anthropic_request import API_VERSION, RequestFo
 from quickthorn_server.providers.event_stream import SSE, EventReading
 from quickthorn_server.providers.failure_words import json_of
 from quickthorn_server.providers.http_provider import Batch, Embedded, Header, Outgoing
+from quickthorn_server.providers.sse import Event, SseDecoder
 
 DEFAULT_URL, DEFAULT_PATH = "https://api.anthropic.com", "/v1/messages"
 
@@ -69,9 +70,9 @@ class AnthropicFormat:
         """Return what the head of an answer tells."""
         return Opened(provider_request_id=header("request-id"), http_status=200)
 
-    def reading(self, opened: Opened) -> EventReading:
+    def reading(self, opened: Opened) -> EventReading[Event]:
         """Return what reads a streamed answer."""
-        return EventReading(Answer(opened))
+        return EventReading(Answer(opened), SseDecoder())
 
     def whole(self, body: bytes, opened: Opened) -> Burst:
         """Return the chunks of an answer that came in one piece.  Raises BackendError."""

@@ -13,11 +13,20 @@ from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.providers import bedrock_embed, bedrock_errors
 from quickthorn_server.providers.address import escaped, joined
-from quickthorn_server.providers.bedrock_aws import INSTALLED, Chain, Key, load, region_of_environment, signed
+from quickthorn_server.providers.bedrock_aws import (
+    INSTALLED,
+    Chain,
+    Frame,
+    FrameDecoder,
+    Key,
+    load,
+    region_of_environment,
+    signed,
+)
 from quickthorn_server.providers.bedrock_keys import KeyRing
 from quickthorn_server.providers.bedrock_reply import Answer
 from quickthorn_server.providers.bedrock_request import RequestForm
-from quickthorn_server.providers.bedrock_stream import FrameReading
+from quickthorn_server.providers.event_stream import EventReading
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import Batch, Embedded, Header, HttpProvider, Outgoing
 
@@ -58,9 +67,9 @@ class BedrockFormat:
         """Return what the head of an answer tells."""
         return Opened(provider_request_id=header(bedrock_errors.REQUEST_ID), http_status=200)
 
-    def reading(self, opened: Opened) -> FrameReading:
+    def reading(self, opened: Opened) -> EventReading[Frame]:
         """Return what reads a streamed answer."""
-        return FrameReading(Answer(opened))
+        return EventReading(Answer(opened), FrameDecoder())
 
     def whole(self, body: bytes, opened: Opened) -> Burst:
         """Return the chunks of an answer that came in one piece.  Raises BackendError."""

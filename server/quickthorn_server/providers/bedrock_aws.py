@@ -127,6 +127,10 @@ class FrameDecoder:
         except (ParserError, struct.error, LookupError, ValueError):
             raise BackendError(Failure.PROTOCOL, "what came is no event stream of AWS") from None
 
+    def finish(self) -> tuple[Frame, ...]:
+        """Return nothing: what is left at the end of a stream is no whole frame."""
+        return ()
+
     def _prelude(self) -> None:
         """Give the parser a frame's first bytes at once: a wrong checksum is seen before the frame is waited for."""
         length = int.from_bytes(self._held[:4], "big")

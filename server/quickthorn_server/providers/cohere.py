@@ -15,6 +15,7 @@ from quickthorn_server.providers.cohere_reply import Answer
 from quickthorn_server.providers.cohere_request import RequestForm
 from quickthorn_server.providers.event_stream import SSE, EventReading
 from quickthorn_server.providers.http_provider import Batch, Embedded, Header, Outgoing
+from quickthorn_server.providers.sse import Event, SseDecoder
 
 _CHAT, _EMBED = "/v2/chat", "/v2/embed"
 
@@ -43,9 +44,9 @@ class CohereFormat:
         """Return what the head of an answer tells."""
         return Opened(provider_request_id=header(cohere_errors.REQUEST_ID), http_status=200)
 
-    def reading(self, opened: Opened) -> EventReading:
+    def reading(self, opened: Opened) -> EventReading[Event]:
         """Return what reads a streamed answer."""
-        return EventReading(Answer(opened))
+        return EventReading(Answer(opened), SseDecoder())
 
     def whole(self, body: bytes, opened: Opened) -> Burst:
         """Return the chunks of an answer that came in one piece.  Raises BackendError."""

@@ -1,23 +1,39 @@
-"""Server-sent events of an answer, one burst per read.  Pure."""
+"""Events of an answer, however they are framed, one burst per read.  Pure."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar
 
 from quickthorn_server.core.chunk import Burst
 from quickthorn_server.core.failures import BackendError
-from quickthorn_server.providers.sse import Event, SseDecoder
 
 SSE = "text/event-stream"
 
+E_co = TypeVar("E_co", covariant=True)
+E_contra = TypeVar("E_contra", contravariant=True)
+E = TypeVar("E")
 
-class Answer(Protocol):
+
+class Decoder(Protocol[E_co]):
+    """Turns bytes into events; any re-chunking of the same bytes gives the same events."""
+
+    def feed(self, piece: bytes) -> Iterable[E_co]:
+        """Return the events that *piece* completes.  Raises BackendError (PROTOCOL) for what is none."""
+        ...
+
+    def finish(self) -> Iterable[E_co]:
+        """Return the events that the end of the stream completes.  Raises BackendError like `feed`."""
+        ...
+
+
+class Answer(Protocol[E_contra]):
     """Takes the events of one answer and gives its chunks."""
 
     done: bool
     """Whether the format's end marker has come."""
 
-    def event(self, event: Event) -> None:
+    def event(self, event: E_contra, /) -> None:
         """Take in one event.  Raises BackendError: what the event says, or PROTOCOL for garbage."""
         ...
 
@@ -30,12 +46,12 @@ class Answer(Protocol):
         ...
 
 
-class EventReading:
-    """A `Reading` of server-sent events."""
+class EventReading(Generic[E]):
+    """A `Reading` of events that a decoder finds and an answer takes in."""
 
-    def __init__(self, answer: Answer, decoder: SseDecoder | None = None) -> None:
+    def __init__(self, answer: Answer[E], decoder: Decoder[E]) -> None:
         self._answer = answer
-        self._decoder = SseDecoder() if decoder is None else decoder
+        self._decoder = decoder
         self._failed: BackendError | None = None
         self.done = False
 

@@ -18,6 +18,7 @@ from quickthorn_server.providers.gemini_reply import Answer
 from quickthorn_server.providers.gemini_request import RequestForm
 from quickthorn_server.providers.gemini_stream import GoogleEvents
 from quickthorn_server.providers.http_provider import Batch, Embedded, Header, Outgoing
+from quickthorn_server.providers.sse import Event
 
 _URL, _VERSION = "https://generativelanguage.googleapis.com", "v1beta"
 _VERSIONED = re.compile(r"/(v\d+\w*)/*$")
@@ -45,7 +46,7 @@ class GoogleFormat:
         """Return what the head of an answer tells; Google names the answer in its body, a proxy may do so here."""
         return Opened(provider_request_id=header("x-request-id"), http_status=200)
 
-    def reading(self, opened: Opened) -> EventReading:
+    def reading(self, opened: Opened) -> EventReading[Event]:
         """Return what reads a streamed answer."""
         return EventReading(Answer(opened, self._dialect), GoogleEvents())
 

@@ -15,6 +15,7 @@ from quickthorn_server.providers.openai_reply import Answer, whole_answer
 from quickthorn_server.providers.openai_request import RequestForm
 from quickthorn_server.providers.openai_responses_reply import ResponseAnswer
 from quickthorn_server.providers.openai_responses_request import ResponseForm
+from quickthorn_server.providers.sse import Event, SseDecoder
 
 CHAT, RESPONSES, EMBED = "/chat/completions", "/responses", openai_embed.PATH
 
@@ -41,9 +42,9 @@ class OpenAiFormat:
         """Return what the head of an answer tells."""
         return Opened(provider_request_id=openai_errors.request_id(header), http_status=200)
 
-    def reading(self, opened: Opened) -> EventReading:
+    def reading(self, opened: Opened) -> EventReading[Event]:
         """Return what reads a streamed answer."""
-        return EventReading(self._answer(opened))
+        return EventReading(self._answer(opened), SseDecoder())
 
     def whole(self, body: bytes, opened: Opened) -> Burst:
         """Return the chunks of an answer that came in one piece.  Raises BackendError."""
