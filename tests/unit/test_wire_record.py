@@ -44,16 +44,30 @@ def unset(message: Any) -> set[str]:
     return {field.name for field in message.DESCRIPTOR.fields} - {field.name for field, _ in message.ListFields()}
 
 
+# Fields of the contract that nothing fills yet; whoever fills one takes it out of here.
+LATER = {
+    "extra_cost_nano_usd",
+    "extra_usage",
+    "seams",
+    "rung",
+    "escalation",
+    "hedge_probability",
+    "hedge_basis",
+    "no_hedge",
+}
+LATER_OF_HEDGE = {"probability", "expected", "expected_without", "learned_from", "basis", "to"}
+
+
 def test_a_record_leaves_nothing_out() -> None:
     """Every field of a record of a call in which everything happened is set, and so are those of its parts."""
     record = read(FULL)
-    assert unset(record) == set()
+    assert unset(record) == LATER
     assert unset(record.plan) == set()
     assert unset(record.plan.candidates[0]) == {"reason", "detail", "hope"}
     assert unset(record.plan.candidates[1]) == {"reason", "detail", "slow_start"}
     assert unset(record.plan.candidates[2]) == {"kept", "position", "slow_start", "hope"}
     assert unset(record.needs) == set()
-    assert unset(record.plan.hedge) == {"no_hedge"}
+    assert unset(record.plan.hedge) == {"no_hedge"} | LATER_OF_HEDGE
     assert [unset(attempt) for attempt in record.attempts] == [
         {"first_content", "usage", "cost_nano_usd"},
         {"failure"},

@@ -268,7 +268,8 @@ type Completion struct {
 	FinishReason FinishReason `protobuf:"varint,4,opt,name=finish_reason,json=finishReason,proto3,enum=quickthorn.v1.FinishReason" json:"finish_reason,omitempty"`
 	// The stop sequence that ended it. Empty = none, or the provider does not say.
 	StopSequence string `protobuf:"bytes,5,opt,name=stop_sequence,json=stopSequence,proto3" json:"stop_sequence,omitempty"`
-	// What the answer consumed: the usage of the lane that served. What other lanes consumed is in trace.attempts.
+	// What the answer consumed: the usage of the lane that served, or the sum over the lanes that did where it was
+	// continued (see Seam). What other lanes consumed is in trace.attempts.
 	Usage *Usage `protobuf:"bytes,6,opt,name=usage,proto3" json:"usage,omitempty"`
 	// What the answer cost, in nano-USD, computed from `usage` exactly and rounded half-even once. What other lanes cost
 	// is in trace.attempts. Absent = unknown.

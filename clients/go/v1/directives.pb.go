@@ -275,9 +275,12 @@ type Directives struct {
 	// frequency_penalty, presence_penalty, seed, stop, tool_choice, parallel_tool_calls, strict_tools, strict_schema,
 	// effort, thinking_budget. An unknown word is INVALID_ARGUMENT. Hints (cache, Media.detail, that a tool result
 	// is an error, the input type of embeddings) need no leave. Default: nothing.
-	MayDrop       []string `protobuf:"bytes,13,rep,name=may_drop,json=mayDrop,proto3" json:"may_drop,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MayDrop []string `protobuf:"bytes,13,rep,name=may_drop,json=mayDrop,proto3" json:"may_drop,omitempty"`
+	// Most that lanes beyond the serving one may cost, estimated before one is started because of silence, in nano-USD; a
+	// backend without a price is not hedged to then. Absent: as the route is configured. Negative is INVALID_ARGUMENT.
+	MaxExtraCostNanoUsd *int64 `protobuf:"varint,14,opt,name=max_extra_cost_nano_usd,json=maxExtraCostNanoUsd,proto3,oneof" json:"max_extra_cost_nano_usd,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Directives) Reset() {
@@ -401,13 +404,20 @@ func (x *Directives) GetMayDrop() []string {
 	return nil
 }
 
+func (x *Directives) GetMaxExtraCostNanoUsd() int64 {
+	if x != nil && x.MaxExtraCostNanoUsd != nil {
+		return *x.MaxExtraCostNanoUsd
+	}
+	return 0
+}
+
 // What must hold. Enforced: a backend that does not meet them is not asked, and none left is FAILED_PRECONDITION /
 // NO_ELIGIBLE_BACKEND with the reason per backend. Needs that the request itself shows (images, tools, a schema, its
 // length) are added without being named.
 type Requirements struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Capabilities that the backend must have, all of them. Closed list, the same as in a backend's `capabilities`: text,
-	// vision, documents, audio, video, tools, json_object, json_schema, reasoning, embeddings. An unknown word is
+	// vision, documents, audio, video, tools, json_object, json_schema, reasoning, embeddings, prefill. An unknown word is
 	// INVALID_ARGUMENT. Default: none.
 	Capabilities []string `protobuf:"bytes,1,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// Served from one of these. Closed list: us, eu, uk, ca, ap, au, in, jp, kr, sg, br, me, af, local, global. An
@@ -588,7 +598,7 @@ var File_quickthorn_v1_directives_proto protoreflect.FileDescriptor
 
 const file_quickthorn_v1_directives_proto_rawDesc = "" +
 	"\n" +
-	"\x1equickthorn/v1/directives.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\"\x86\x04\n" +
+	"\x1equickthorn/v1/directives.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\"\xdd\x04\n" +
 	"\n" +
 	"Directives\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\tR\abackend\x12%\n" +
@@ -607,10 +617,12 @@ const file_quickthorn_v1_directives_proto_rawDesc = "" +
 	"\n" +
 	"complexity\x18\f \x01(\tR\n" +
 	"complexity\x12\x19\n" +
-	"\bmay_drop\x18\r \x03(\tR\amayDropB\n" +
+	"\bmay_drop\x18\r \x03(\tR\amayDrop\x129\n" +
+	"\x17max_extra_cost_nano_usd\x18\x0e \x01(\x03H\x02R\x13maxExtraCostNanoUsd\x88\x01\x01B\n" +
 	"\n" +
 	"\b_hedgingB\v\n" +
-	"\t_failover\"\xc4\x02\n" +
+	"\t_failoverB\x1a\n" +
+	"\x18_max_extra_cost_nano_usd\"\xc4\x02\n" +
 	"\fRequirements\x12\"\n" +
 	"\fcapabilities\x18\x01 \x03(\tR\fcapabilities\x12\x18\n" +
 	"\aregions\x18\x02 \x03(\tR\aregions\x12#\n" +

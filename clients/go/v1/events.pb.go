@@ -44,6 +44,7 @@ type CompletionEvent struct {
 	//	*CompletionEvent_Seam
 	//	*CompletionEvent_Finished
 	//	*CompletionEvent_Heartbeat
+	//	*CompletionEvent_Escalated
 	Event         isCompletionEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -167,6 +168,15 @@ func (x *CompletionEvent) GetHeartbeat() *Heartbeat {
 	return nil
 }
 
+func (x *CompletionEvent) GetEscalated() *Escalated {
+	if x != nil {
+		if x, ok := x.Event.(*CompletionEvent_Escalated); ok {
+			return x.Escalated
+		}
+	}
+	return nil
+}
+
 type isCompletionEvent_Event interface {
 	isCompletionEvent_Event()
 }
@@ -216,6 +226,11 @@ type CompletionEvent_Heartbeat struct {
 	Heartbeat *Heartbeat `protobuf:"bytes,9,opt,name=heartbeat,proto3,oneof"`
 }
 
+type CompletionEvent_Escalated struct {
+	// A human was told of this call.
+	Escalated *Escalated `protobuf:"bytes,10,opt,name=escalated,proto3,oneof"`
+}
+
 func (*CompletionEvent_Started) isCompletionEvent_Event() {}
 
 func (*CompletionEvent_Text) isCompletionEvent_Event() {}
@@ -233,6 +248,8 @@ func (*CompletionEvent_Seam) isCompletionEvent_Event() {}
 func (*CompletionEvent_Finished) isCompletionEvent_Event() {}
 
 func (*CompletionEvent_Heartbeat) isCompletionEvent_Event() {}
+
+func (*CompletionEvent_Escalated) isCompletionEvent_Event() {}
 
 // The call has committed to a backend.
 type Started struct {
@@ -656,6 +673,61 @@ func (x *Seam) GetExact() bool {
 	return false
 }
 
+// A human was told of this call, by the route's configuration.
+type Escalated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the escalation, as in RouteTrace.escalation.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Why, as the reason of a failure without the prefix "REASON_", for example "ALL_FAILED".
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Escalated) Reset() {
+	*x = Escalated{}
+	mi := &file_quickthorn_v1_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Escalated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Escalated) ProtoMessage() {}
+
+func (x *Escalated) ProtoReflect() protoreflect.Message {
+	mi := &file_quickthorn_v1_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Escalated.ProtoReflect.Descriptor instead.
+func (*Escalated) Descriptor() ([]byte, []int) {
+	return file_quickthorn_v1_events_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Escalated) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Escalated) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Nothing to say yet, still alive. Carries nothing.
 type Heartbeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -665,7 +737,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_quickthorn_v1_events_proto_msgTypes[7]
+	mi := &file_quickthorn_v1_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +749,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_quickthorn_v1_events_proto_msgTypes[7]
+	mi := &file_quickthorn_v1_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +762,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_quickthorn_v1_events_proto_rawDescGZIP(), []int{7}
+	return file_quickthorn_v1_events_proto_rawDescGZIP(), []int{8}
 }
 
 // The end of the answer: what of the Completion no other event carries.
@@ -712,7 +784,7 @@ type Finished struct {
 
 func (x *Finished) Reset() {
 	*x = Finished{}
-	mi := &file_quickthorn_v1_events_proto_msgTypes[8]
+	mi := &file_quickthorn_v1_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +796,7 @@ func (x *Finished) String() string {
 func (*Finished) ProtoMessage() {}
 
 func (x *Finished) ProtoReflect() protoreflect.Message {
-	mi := &file_quickthorn_v1_events_proto_msgTypes[8]
+	mi := &file_quickthorn_v1_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +809,7 @@ func (x *Finished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finished.ProtoReflect.Descriptor instead.
 func (*Finished) Descriptor() ([]byte, []int) {
-	return file_quickthorn_v1_events_proto_rawDescGZIP(), []int{8}
+	return file_quickthorn_v1_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Finished) GetFinishReason() FinishReason {
@@ -779,7 +851,7 @@ var File_quickthorn_v1_events_proto protoreflect.FileDescriptor
 
 const file_quickthorn_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1aquickthorn/v1/events.proto\x12\rquickthorn.v1\x1a\x1equickthorn/v1/completion.proto\x1a\x1bquickthorn/v1/content.proto\x1a\x19quickthorn/v1/trace.proto\x1a\x19quickthorn/v1/usage.proto\"\xf4\x03\n" +
+	"\x1aquickthorn/v1/events.proto\x12\rquickthorn.v1\x1a\x1equickthorn/v1/completion.proto\x1a\x1bquickthorn/v1/content.proto\x1a\x19quickthorn/v1/trace.proto\x1a\x19quickthorn/v1/usage.proto\"\xae\x04\n" +
 	"\x0fCompletionEvent\x122\n" +
 	"\astarted\x18\x01 \x01(\v2\x16.quickthorn.v1.StartedH\x00R\astarted\x12.\n" +
 	"\x04text\x18\x02 \x01(\v2\x18.quickthorn.v1.TextDeltaH\x00R\x04text\x12=\n" +
@@ -789,7 +861,9 @@ const file_quickthorn_v1_events_proto_rawDesc = "" +
 	"\x05usage\x18\x06 \x01(\v2\x14.quickthorn.v1.UsageH\x00R\x05usage\x12)\n" +
 	"\x04seam\x18\a \x01(\v2\x13.quickthorn.v1.SeamH\x00R\x04seam\x125\n" +
 	"\bfinished\x18\b \x01(\v2\x17.quickthorn.v1.FinishedH\x00R\bfinished\x128\n" +
-	"\theartbeat\x18\t \x01(\v2\x18.quickthorn.v1.HeartbeatH\x00R\theartbeatB\a\n" +
+	"\theartbeat\x18\t \x01(\v2\x18.quickthorn.v1.HeartbeatH\x00R\theartbeat\x128\n" +
+	"\tescalated\x18\n" +
+	" \x01(\v2\x18.quickthorn.v1.EscalatedH\x00R\tescalatedB\a\n" +
 	"\x05event\"\xb4\x01\n" +
 	"\aStarted\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
@@ -820,7 +894,10 @@ const file_quickthorn_v1_events_proto_rawDesc = "" +
 	"\n" +
 	"to_backend\x18\x04 \x01(\tR\ttoBackend\x12\x16\n" +
 	"\x06method\x18\x05 \x01(\tR\x06method\x12\x14\n" +
-	"\x05exact\x18\x06 \x01(\bR\x05exact\"\v\n" +
+	"\x05exact\x18\x06 \x01(\bR\x05exact\"3\n" +
+	"\tEscalated\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\v\n" +
 	"\tHeartbeat\"\x89\x02\n" +
 	"\bFinished\x12@\n" +
 	"\rfinish_reason\x18\x01 \x01(\x0e2\x1b.quickthorn.v1.FinishReasonR\ffinishReason\x12#\n" +
@@ -842,7 +919,7 @@ func file_quickthorn_v1_events_proto_rawDescGZIP() []byte {
 	return file_quickthorn_v1_events_proto_rawDescData
 }
 
-var file_quickthorn_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_quickthorn_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_quickthorn_v1_events_proto_goTypes = []any{
 	(*CompletionEvent)(nil), // 0: quickthorn.v1.CompletionEvent
 	(*Started)(nil),         // 1: quickthorn.v1.Started
@@ -851,13 +928,14 @@ var file_quickthorn_v1_events_proto_goTypes = []any{
 	(*ToolCallDelta)(nil),   // 4: quickthorn.v1.ToolCallDelta
 	(*PartEvent)(nil),       // 5: quickthorn.v1.PartEvent
 	(*Seam)(nil),            // 6: quickthorn.v1.Seam
-	(*Heartbeat)(nil),       // 7: quickthorn.v1.Heartbeat
-	(*Finished)(nil),        // 8: quickthorn.v1.Finished
-	(*Usage)(nil),           // 9: quickthorn.v1.Usage
-	(LaneCause)(0),          // 10: quickthorn.v1.LaneCause
-	(*Part)(nil),            // 11: quickthorn.v1.Part
-	(FinishReason)(0),       // 12: quickthorn.v1.FinishReason
-	(*RouteTrace)(nil),      // 13: quickthorn.v1.RouteTrace
+	(*Escalated)(nil),       // 7: quickthorn.v1.Escalated
+	(*Heartbeat)(nil),       // 8: quickthorn.v1.Heartbeat
+	(*Finished)(nil),        // 9: quickthorn.v1.Finished
+	(*Usage)(nil),           // 10: quickthorn.v1.Usage
+	(LaneCause)(0),          // 11: quickthorn.v1.LaneCause
+	(*Part)(nil),            // 12: quickthorn.v1.Part
+	(FinishReason)(0),       // 13: quickthorn.v1.FinishReason
+	(*RouteTrace)(nil),      // 14: quickthorn.v1.RouteTrace
 }
 var file_quickthorn_v1_events_proto_depIdxs = []int32{
 	1,  // 0: quickthorn.v1.CompletionEvent.started:type_name -> quickthorn.v1.Started
@@ -865,20 +943,21 @@ var file_quickthorn_v1_events_proto_depIdxs = []int32{
 	3,  // 2: quickthorn.v1.CompletionEvent.reasoning:type_name -> quickthorn.v1.ReasoningDelta
 	4,  // 3: quickthorn.v1.CompletionEvent.tool_call:type_name -> quickthorn.v1.ToolCallDelta
 	5,  // 4: quickthorn.v1.CompletionEvent.part:type_name -> quickthorn.v1.PartEvent
-	9,  // 5: quickthorn.v1.CompletionEvent.usage:type_name -> quickthorn.v1.Usage
+	10, // 5: quickthorn.v1.CompletionEvent.usage:type_name -> quickthorn.v1.Usage
 	6,  // 6: quickthorn.v1.CompletionEvent.seam:type_name -> quickthorn.v1.Seam
-	8,  // 7: quickthorn.v1.CompletionEvent.finished:type_name -> quickthorn.v1.Finished
-	7,  // 8: quickthorn.v1.CompletionEvent.heartbeat:type_name -> quickthorn.v1.Heartbeat
-	10, // 9: quickthorn.v1.Started.cause:type_name -> quickthorn.v1.LaneCause
-	11, // 10: quickthorn.v1.PartEvent.value:type_name -> quickthorn.v1.Part
-	12, // 11: quickthorn.v1.Finished.finish_reason:type_name -> quickthorn.v1.FinishReason
-	9,  // 12: quickthorn.v1.Finished.usage:type_name -> quickthorn.v1.Usage
-	13, // 13: quickthorn.v1.Finished.trace:type_name -> quickthorn.v1.RouteTrace
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	9,  // 7: quickthorn.v1.CompletionEvent.finished:type_name -> quickthorn.v1.Finished
+	8,  // 8: quickthorn.v1.CompletionEvent.heartbeat:type_name -> quickthorn.v1.Heartbeat
+	7,  // 9: quickthorn.v1.CompletionEvent.escalated:type_name -> quickthorn.v1.Escalated
+	11, // 10: quickthorn.v1.Started.cause:type_name -> quickthorn.v1.LaneCause
+	12, // 11: quickthorn.v1.PartEvent.value:type_name -> quickthorn.v1.Part
+	13, // 12: quickthorn.v1.Finished.finish_reason:type_name -> quickthorn.v1.FinishReason
+	10, // 13: quickthorn.v1.Finished.usage:type_name -> quickthorn.v1.Usage
+	14, // 14: quickthorn.v1.Finished.trace:type_name -> quickthorn.v1.RouteTrace
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_quickthorn_v1_events_proto_init() }
@@ -900,15 +979,16 @@ func file_quickthorn_v1_events_proto_init() {
 		(*CompletionEvent_Seam)(nil),
 		(*CompletionEvent_Finished)(nil),
 		(*CompletionEvent_Heartbeat)(nil),
+		(*CompletionEvent_Escalated)(nil),
 	}
-	file_quickthorn_v1_events_proto_msgTypes[8].OneofWrappers = []any{}
+	file_quickthorn_v1_events_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quickthorn_v1_events_proto_rawDesc), len(file_quickthorn_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -100,7 +100,9 @@ type Explanation struct {
 	// Version of the configuration that the answer is about.
 	ConfigVersion string `protobuf:"bytes,10,opt,name=config_version,json=configVersion,proto3" json:"config_version,omitempty"`
 	// What else a reader should know, in sentences. For humans only.
-	Notes         []string `protobuf:"bytes,11,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,11,rep,name=notes,proto3" json:"notes,omitempty"`
+	// The rungs of the route's degradation ladder that are open to this request, highest first, as in RouteTrace.rung.
+	Ladder        []string `protobuf:"bytes,12,rep,name=ladder,proto3" json:"ladder,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -208,6 +210,13 @@ func (x *Explanation) GetConfigVersion() string {
 func (x *Explanation) GetNotes() []string {
 	if x != nil {
 		return x.Notes
+	}
+	return nil
+}
+
+func (x *Explanation) GetLadder() []string {
+	if x != nil {
+		return x.Ladder
 	}
 	return nil
 }
@@ -360,7 +369,19 @@ type HedgeRule struct {
 	// The quantile of first content that the delay aims at or was read from ("p99", "p95"). Empty: a fixed delay.
 	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
 	// Why no hedge would be sent, as in RouteTrace.no_hedge. Empty: one may be, or the route does not hedge.
-	NoHedge       string `protobuf:"bytes,4,opt,name=no_hedge,json=noHedge,proto3" json:"no_hedge,omitempty"`
+	NoHedge string `protobuf:"bytes,4,opt,name=no_hedge,json=noHedge,proto3" json:"no_hedge,omitempty"`
+	// The share of requests like this one for which a hedge is planned at all, 0..1. Absent: every one, or none.
+	Probability *float64 `protobuf:"fixed64,5,opt,name=probability,proto3,oneof" json:"probability,omitempty"`
+	// The target quantile of first content that is expected with such hedges. Absent: not learned.
+	Expected *durationpb.Duration `protobuf:"bytes,6,opt,name=expected,proto3" json:"expected,omitempty"`
+	// The same without any. Absent: not learned.
+	ExpectedWithout *durationpb.Duration `protobuf:"bytes,7,opt,name=expected_without,json=expectedWithout,proto3" json:"expected_without,omitempty"`
+	// How many lanes that rests on. 0: nothing was learned.
+	LearnedFrom uint64 `protobuf:"varint,8,opt,name=learned_from,json=learnedFrom,proto3" json:"learned_from,omitempty"`
+	// What the delay rests on, as in RouteTrace.hedge_basis.
+	Basis string `protobuf:"bytes,9,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Names of those whom hedges would ask, in their order. Default: none.
+	To            []string `protobuf:"bytes,10,rep,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -421,6 +442,48 @@ func (x *HedgeRule) GetNoHedge() string {
 		return x.NoHedge
 	}
 	return ""
+}
+
+func (x *HedgeRule) GetProbability() float64 {
+	if x != nil && x.Probability != nil {
+		return *x.Probability
+	}
+	return 0
+}
+
+func (x *HedgeRule) GetExpected() *durationpb.Duration {
+	if x != nil {
+		return x.Expected
+	}
+	return nil
+}
+
+func (x *HedgeRule) GetExpectedWithout() *durationpb.Duration {
+	if x != nil {
+		return x.ExpectedWithout
+	}
+	return nil
+}
+
+func (x *HedgeRule) GetLearnedFrom() uint64 {
+	if x != nil {
+		return x.LearnedFrom
+	}
+	return 0
+}
+
+func (x *HedgeRule) GetBasis() string {
+	if x != nil {
+		return x.Basis
+	}
+	return ""
+}
+
+func (x *HedgeRule) GetTo() []string {
+	if x != nil {
+		return x.To
+	}
+	return nil
 }
 
 // How long a lane may take. Absent = no limit of its own; the call's deadline bounds everything.
@@ -500,7 +563,7 @@ var File_quickthorn_v1_explanation_proto protoreflect.FileDescriptor
 
 const file_quickthorn_v1_explanation_proto_rawDesc = "" +
 	"\n" +
-	"\x1fquickthorn/v1/explanation.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bquickthorn/v1/backend.proto\"\xa4\x03\n" +
+	"\x1fquickthorn/v1/explanation.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bquickthorn/v1/backend.proto\"\xbc\x03\n" +
 	"\vExplanation\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x1a\n" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x128\n" +
@@ -515,7 +578,8 @@ const file_quickthorn_v1_explanation_proto_rawDesc = "" +
 	"\x05needs\x18\t \x03(\tR\x05needs\x12%\n" +
 	"\x0econfig_version\x18\n" +
 	" \x01(\tR\rconfigVersion\x12\x14\n" +
-	"\x05notes\x18\v \x03(\tR\x05notes\"\xa8\x03\n" +
+	"\x05notes\x18\v \x03(\tR\x05notes\x12\x16\n" +
+	"\x06ladder\x18\f \x03(\tR\x06ladder\"\xa8\x03\n" +
 	"\tCandidate\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\tR\abackend\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -530,12 +594,20 @@ const file_quickthorn_v1_explanation_proto_rawDesc = "" +
 	" \x01(\x03H\x01R\x14estimatedCostNanoUsd\x88\x01\x01\x123\n" +
 	"\btimeouts\x18\v \x01(\v2\x17.quickthorn.v1.TimeoutsR\btimeoutsB\v\n" +
 	"\t_positionB\x1a\n" +
-	"\x18_estimated_cost_nano_usd\"\x92\x01\n" +
+	"\x18_estimated_cost_nano_usd\"\x8f\x03\n" +
 	"\tHedgeRule\x12/\n" +
 	"\x05delay\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05delay\x12!\n" +
 	"\fmax_parallel\x18\x02 \x01(\rR\vmaxParallel\x12\x16\n" +
 	"\x06target\x18\x03 \x01(\tR\x06target\x12\x19\n" +
-	"\bno_hedge\x18\x04 \x01(\tR\anoHedge\"\xdb\x01\n" +
+	"\bno_hedge\x18\x04 \x01(\tR\anoHedge\x12%\n" +
+	"\vprobability\x18\x05 \x01(\x01H\x00R\vprobability\x88\x01\x01\x125\n" +
+	"\bexpected\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bexpected\x12D\n" +
+	"\x10expected_without\x18\a \x01(\v2\x19.google.protobuf.DurationR\x0fexpectedWithout\x12!\n" +
+	"\flearned_from\x18\b \x01(\x04R\vlearnedFrom\x12\x14\n" +
+	"\x05basis\x18\t \x01(\tR\x05basis\x12\x0e\n" +
+	"\x02to\x18\n" +
+	" \x03(\tR\x02toB\x0e\n" +
+	"\f_probability\"\xdb\x01\n" +
 	"\bTimeouts\x123\n" +
 	"\aconnect\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\aconnect\x12:\n" +
 	"\vfirst_token\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\n" +
@@ -577,15 +649,17 @@ var file_quickthorn_v1_explanation_proto_depIdxs = []int32{
 	5,  // 3: quickthorn.v1.Candidate.circuit:type_name -> quickthorn.v1.CircuitState
 	4,  // 4: quickthorn.v1.Candidate.timeouts:type_name -> quickthorn.v1.Timeouts
 	6,  // 5: quickthorn.v1.HedgeRule.delay:type_name -> google.protobuf.Duration
-	6,  // 6: quickthorn.v1.Timeouts.connect:type_name -> google.protobuf.Duration
-	6,  // 7: quickthorn.v1.Timeouts.first_token:type_name -> google.protobuf.Duration
-	6,  // 8: quickthorn.v1.Timeouts.idle:type_name -> google.protobuf.Duration
-	6,  // 9: quickthorn.v1.Timeouts.total:type_name -> google.protobuf.Duration
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	6,  // 6: quickthorn.v1.HedgeRule.expected:type_name -> google.protobuf.Duration
+	6,  // 7: quickthorn.v1.HedgeRule.expected_without:type_name -> google.protobuf.Duration
+	6,  // 8: quickthorn.v1.Timeouts.connect:type_name -> google.protobuf.Duration
+	6,  // 9: quickthorn.v1.Timeouts.first_token:type_name -> google.protobuf.Duration
+	6,  // 10: quickthorn.v1.Timeouts.idle:type_name -> google.protobuf.Duration
+	6,  // 11: quickthorn.v1.Timeouts.total:type_name -> google.protobuf.Duration
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_quickthorn_v1_explanation_proto_init() }
@@ -595,6 +669,7 @@ func file_quickthorn_v1_explanation_proto_init() {
 	}
 	file_quickthorn_v1_backend_proto_init()
 	file_quickthorn_v1_explanation_proto_msgTypes[1].OneofWrappers = []any{}
+	file_quickthorn_v1_explanation_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

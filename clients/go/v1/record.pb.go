@@ -139,7 +139,23 @@ type DecisionRecord struct {
 	Degraded string `protobuf:"bytes,23,opt,name=degraded,proto3" json:"degraded,omitempty"`
 	// What the call needed and wished, so that it can be planned again without its content. Absent: the record is older
 	// than this field.
-	Needs         *RecordedNeeds `protobuf:"bytes,24,opt,name=needs,proto3" json:"needs,omitempty"`
+	Needs *RecordedNeeds `protobuf:"bytes,24,opt,name=needs,proto3" json:"needs,omitempty"`
+	// What the lanes that did not serve have cost together, as in RouteTrace.extra_cost_nano_usd.
+	ExtraCostNanoUsd *int64 `protobuf:"varint,25,opt,name=extra_cost_nano_usd,json=extraCostNanoUsd,proto3,oneof" json:"extra_cost_nano_usd,omitempty"`
+	// What they consumed together, as in RouteTrace.extra_usage.
+	ExtraUsage *Usage `protobuf:"bytes,26,opt,name=extra_usage,json=extraUsage,proto3" json:"extra_usage,omitempty"`
+	// The places where another backend took over an answer that broke. Default: none.
+	Seams []*Seam `protobuf:"bytes,27,rep,name=seams,proto3" json:"seams,omitempty"`
+	// Which rung of the route's degradation ladder answered, as in RouteTrace.rung.
+	Rung string `protobuf:"bytes,28,opt,name=rung,proto3" json:"rung,omitempty"`
+	// Identifier of the escalation that was raised for a human, as in RouteTrace.escalation.
+	Escalation string `protobuf:"bytes,29,opt,name=escalation,proto3" json:"escalation,omitempty"`
+	// The share of calls like this one for which a hedge was planned at all, as in RouteTrace.hedge_probability.
+	HedgeProbability *float64 `protobuf:"fixed64,30,opt,name=hedge_probability,json=hedgeProbability,proto3,oneof" json:"hedge_probability,omitempty"`
+	// What the hedging delay rested on, as in RouteTrace.hedge_basis.
+	HedgeBasis string `protobuf:"bytes,31,opt,name=hedge_basis,json=hedgeBasis,proto3" json:"hedge_basis,omitempty"`
+	// Why no hedge could be sent, as in RouteTrace.no_hedge.
+	NoHedge       string `protobuf:"bytes,32,opt,name=no_hedge,json=noHedge,proto3" json:"no_hedge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -340,6 +356,62 @@ func (x *DecisionRecord) GetNeeds() *RecordedNeeds {
 		return x.Needs
 	}
 	return nil
+}
+
+func (x *DecisionRecord) GetExtraCostNanoUsd() int64 {
+	if x != nil && x.ExtraCostNanoUsd != nil {
+		return *x.ExtraCostNanoUsd
+	}
+	return 0
+}
+
+func (x *DecisionRecord) GetExtraUsage() *Usage {
+	if x != nil {
+		return x.ExtraUsage
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetSeams() []*Seam {
+	if x != nil {
+		return x.Seams
+	}
+	return nil
+}
+
+func (x *DecisionRecord) GetRung() string {
+	if x != nil {
+		return x.Rung
+	}
+	return ""
+}
+
+func (x *DecisionRecord) GetEscalation() string {
+	if x != nil {
+		return x.Escalation
+	}
+	return ""
+}
+
+func (x *DecisionRecord) GetHedgeProbability() float64 {
+	if x != nil && x.HedgeProbability != nil {
+		return *x.HedgeProbability
+	}
+	return 0
+}
+
+func (x *DecisionRecord) GetHedgeBasis() string {
+	if x != nil {
+		return x.HedgeBasis
+	}
+	return ""
+}
+
+func (x *DecisionRecord) GetNoHedge() string {
+	if x != nil {
+		return x.NoHedge
+	}
+	return ""
 }
 
 // What a plan is made of beside the configuration and the state of the backends: a request without what is said in it.
@@ -848,7 +920,7 @@ var File_quickthorn_v1_record_proto protoreflect.FileDescriptor
 
 const file_quickthorn_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1aquickthorn/v1/record.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquickthorn/v1/backend.proto\x1a\x1equickthorn/v1/completion.proto\x1a\x1equickthorn/v1/directives.proto\x1a\x1fquickthorn/v1/explanation.proto\x1a\x19quickthorn/v1/trace.proto\x1a\x19quickthorn/v1/usage.proto\"\xe7\b\n" +
+	"\x1aquickthorn/v1/record.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquickthorn/v1/backend.proto\x1a\x1equickthorn/v1/completion.proto\x1a\x1equickthorn/v1/directives.proto\x1a\x1aquickthorn/v1/events.proto\x1a\x1fquickthorn/v1/explanation.proto\x1a\x19quickthorn/v1/trace.proto\x1a\x19quickthorn/v1/usage.proto\"\xcd\v\n" +
 	"\x0eDecisionRecord\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1d\n" +
@@ -876,7 +948,19 @@ const file_quickthorn_v1_record_proto_rawDesc = "" +
 	"\vanswer_json\x18\x16 \x01(\tH\x03R\n" +
 	"answerJson\x88\x01\x01\x12\x1a\n" +
 	"\bdegraded\x18\x17 \x01(\tR\bdegraded\x122\n" +
-	"\x05needs\x18\x18 \x01(\v2\x1c.quickthorn.v1.RecordedNeedsR\x05needs\x1a9\n" +
+	"\x05needs\x18\x18 \x01(\v2\x1c.quickthorn.v1.RecordedNeedsR\x05needs\x122\n" +
+	"\x13extra_cost_nano_usd\x18\x19 \x01(\x03H\x04R\x10extraCostNanoUsd\x88\x01\x01\x125\n" +
+	"\vextra_usage\x18\x1a \x01(\v2\x14.quickthorn.v1.UsageR\n" +
+	"extraUsage\x12)\n" +
+	"\x05seams\x18\x1b \x03(\v2\x13.quickthorn.v1.SeamR\x05seams\x12\x12\n" +
+	"\x04rung\x18\x1c \x01(\tR\x04rung\x12\x1e\n" +
+	"\n" +
+	"escalation\x18\x1d \x01(\tR\n" +
+	"escalation\x120\n" +
+	"\x11hedge_probability\x18\x1e \x01(\x01H\x05R\x10hedgeProbability\x88\x01\x01\x12\x1f\n" +
+	"\vhedge_basis\x18\x1f \x01(\tR\n" +
+	"hedgeBasis\x12\x19\n" +
+	"\bno_hedge\x18  \x01(\tR\anoHedge\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
@@ -884,7 +968,9 @@ const file_quickthorn_v1_record_proto_rawDesc = "" +
 	"_served_byB\x10\n" +
 	"\x0e_cost_nano_usdB\x0f\n" +
 	"\r_request_jsonB\x0e\n" +
-	"\f_answer_json\"\xf9\x04\n" +
+	"\f_answer_jsonB\x16\n" +
+	"\x14_extra_cost_nano_usdB\x14\n" +
+	"\x12_hedge_probability\"\xf9\x04\n" +
 	"\rRecordedNeeds\x12\"\n" +
 	"\fcapabilities\x18\x01 \x03(\tR\fcapabilities\x12\x18\n" +
 	"\aregions\x18\x02 \x03(\tR\aregions\x12#\n" +
@@ -971,11 +1057,12 @@ var file_quickthorn_v1_record_proto_goTypes = []any{
 	(FinishReason)(0),             // 10: quickthorn.v1.FinishReason
 	(*Usage)(nil),                 // 11: quickthorn.v1.Usage
 	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
-	(*Directives)(nil),            // 13: quickthorn.v1.Directives
-	(*Preferences)(nil),           // 14: quickthorn.v1.Preferences
-	(*HedgeRule)(nil),             // 15: quickthorn.v1.HedgeRule
-	(UpstreamMode)(0),             // 16: quickthorn.v1.UpstreamMode
-	(CircuitState)(0),             // 17: quickthorn.v1.CircuitState
+	(*Seam)(nil),                  // 13: quickthorn.v1.Seam
+	(*Directives)(nil),            // 14: quickthorn.v1.Directives
+	(*Preferences)(nil),           // 15: quickthorn.v1.Preferences
+	(*HedgeRule)(nil),             // 16: quickthorn.v1.HedgeRule
+	(UpstreamMode)(0),             // 17: quickthorn.v1.UpstreamMode
+	(CircuitState)(0),             // 18: quickthorn.v1.CircuitState
 }
 var file_quickthorn_v1_record_proto_depIdxs = []int32{
 	8,  // 0: quickthorn.v1.DecisionRecord.at:type_name -> google.protobuf.Timestamp
@@ -989,19 +1076,21 @@ var file_quickthorn_v1_record_proto_depIdxs = []int32{
 	12, // 8: quickthorn.v1.DecisionRecord.duration:type_name -> google.protobuf.Duration
 	12, // 9: quickthorn.v1.DecisionRecord.first_content:type_name -> google.protobuf.Duration
 	2,  // 10: quickthorn.v1.DecisionRecord.needs:type_name -> quickthorn.v1.RecordedNeeds
-	12, // 11: quickthorn.v1.RecordedNeeds.max_first_token:type_name -> google.protobuf.Duration
-	3,  // 12: quickthorn.v1.RecordedNeeds.states:type_name -> quickthorn.v1.RecordedState
-	13, // 13: quickthorn.v1.RecordedNeeds.directives:type_name -> quickthorn.v1.Directives
-	14, // 14: quickthorn.v1.RecordedNeeds.preferences:type_name -> quickthorn.v1.Preferences
-	5,  // 15: quickthorn.v1.RecordedPlan.candidates:type_name -> quickthorn.v1.RecordedCandidate
-	15, // 16: quickthorn.v1.RecordedPlan.hedge:type_name -> quickthorn.v1.HedgeRule
-	16, // 17: quickthorn.v1.RecordedPlan.upstream:type_name -> quickthorn.v1.UpstreamMode
-	17, // 18: quickthorn.v1.RecordedCandidate.circuit:type_name -> quickthorn.v1.CircuitState
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	11, // 11: quickthorn.v1.DecisionRecord.extra_usage:type_name -> quickthorn.v1.Usage
+	13, // 12: quickthorn.v1.DecisionRecord.seams:type_name -> quickthorn.v1.Seam
+	12, // 13: quickthorn.v1.RecordedNeeds.max_first_token:type_name -> google.protobuf.Duration
+	3,  // 14: quickthorn.v1.RecordedNeeds.states:type_name -> quickthorn.v1.RecordedState
+	14, // 15: quickthorn.v1.RecordedNeeds.directives:type_name -> quickthorn.v1.Directives
+	15, // 16: quickthorn.v1.RecordedNeeds.preferences:type_name -> quickthorn.v1.Preferences
+	5,  // 17: quickthorn.v1.RecordedPlan.candidates:type_name -> quickthorn.v1.RecordedCandidate
+	16, // 18: quickthorn.v1.RecordedPlan.hedge:type_name -> quickthorn.v1.HedgeRule
+	17, // 19: quickthorn.v1.RecordedPlan.upstream:type_name -> quickthorn.v1.UpstreamMode
+	18, // 20: quickthorn.v1.RecordedCandidate.circuit:type_name -> quickthorn.v1.CircuitState
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_quickthorn_v1_record_proto_init() }
@@ -1012,6 +1101,7 @@ func file_quickthorn_v1_record_proto_init() {
 	file_quickthorn_v1_backend_proto_init()
 	file_quickthorn_v1_completion_proto_init()
 	file_quickthorn_v1_directives_proto_init()
+	file_quickthorn_v1_events_proto_init()
 	file_quickthorn_v1_explanation_proto_init()
 	file_quickthorn_v1_trace_proto_init()
 	file_quickthorn_v1_usage_proto_init()

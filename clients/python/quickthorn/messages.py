@@ -39,6 +39,7 @@ from quickthorn.v1.embedding_pb2 import (
 )
 from quickthorn.v1.events_pb2 import (
     CompletionEvent,
+    Escalated,
     Finished,
     Heartbeat,
     PartEvent,
@@ -105,6 +106,7 @@ __all__ = [
     "Embedding",
     "EmbeddingInput",
     "EmbeddingInputType",
+    "Escalated",
     "Explanation",
     "FinishReason",
     "Finished",

@@ -45,7 +45,7 @@ impl Fold {
             Some(Event::ToolCall(delta)) => self.call(delta),
             Some(Event::Part(whole)) => self.put(whole),
             Some(Event::Finished(finished)) => self.finished = Some(finished.clone()),
-            Some(Event::Usage(_) | Event::Seam(_) | Event::Heartbeat(_)) | None => {}
+            Some(Event::Usage(_) | Event::Seam(_) | Event::Heartbeat(_) | Event::Escalated(_)) | None => {}
         }
     }
 

@@ -52,7 +52,10 @@ class Priority(Word):
 
 @value
 class Directives:
-    """Orders of the caller.  None = as the route says.  *may_drop*: what may be left out where it cannot be carried."""
+    """Orders of the caller.  None = as the route says.  *may_drop*: what may be left out where it cannot be carried.
+
+    *max_extra_cost_nano_usd*: the most that lanes beyond the serving one may cost.
+    """
 
     backend: str = ""
     allow_backends: frozenset[str] = frozenset()
@@ -62,6 +65,7 @@ class Directives:
     same_model: bool = False
     priority: Priority = Priority.NORMAL
     may_drop: frozenset[Feature] = frozenset()
+    max_extra_cost_nano_usd: int | None = None
 
 
 @value

@@ -84,6 +84,8 @@ def _directives_json(given: Directives) -> Json:
         "consistency": "CONSISTENCY_SAME_MODEL" if given.same_model else "CONSISTENCY_ANY",
     }
     switches = {"hedging": given.hedging, "failover": given.failover}
+    if given.max_extra_cost_nano_usd is not None:
+        written["maxExtraCostNanoUsd"] = str(given.max_extra_cost_nano_usd)
     return written | {name: switch for name, switch in switches.items() if switch is not None}
 
 

@@ -68,6 +68,7 @@ def directives(given: directives_pb2.Directives, violations: Violations) -> Dire
             for word in words(given.may_drop, _DROPPABLE_WORDS, "directives.may_drop", violations)
             if word in _DROPPABLE
         ),
+        max_extra_cost_nano_usd=wire_content.natural(given, "max_extra_cost_nano_usd", "directives", violations),
     )
 
 

@@ -15,25 +15,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equickthorn/v1/directives.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\"\xf8\x02\n\nDirectives\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\x16\n\x0e\x61llow_backends\x18\x02 \x03(\t\x12\x15\n\rdeny_backends\x18\x03 \x03(\t\x12\x14\n\x07hedging\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\x08\x66\x61ilover\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\nsession_id\x18\x06 \x01(\t\x12\x16\n\x0e\x65xperiment_key\x18\x07 \x01(\t\x12(\n\x08on_break\x18\x08 \x01(\x0e\x32\x16.quickthorn.v1.OnBreak\x12)\n\x08priority\x18\t \x01(\x0e\x32\x17.quickthorn.v1.Priority\x12/\n\x0b\x63onsistency\x18\n \x01(\x0e\x32\x1a.quickthorn.v1.Consistency\x12\x0c\n\x04task\x18\x0b \x01(\t\x12\x12\n\ncomplexity\x18\x0c \x01(\t\x12\x10\n\x08may_drop\x18\r \x03(\tB\n\n\x08_hedgingB\x0b\n\t_failover\"\xee\x01\n\x0cRequirements\x12\x14\n\x0c\x63\x61pabilities\x18\x01 \x03(\t\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12\x15\n\rdata_policies\x18\x03 \x03(\t\x12\x1e\n\x11max_cost_nano_usd\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x32\n\x0fmax_first_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1f\n\x12min_context_tokens\x18\x06 \x01(\rH\x01\x88\x01\x01\x42\x14\n\x12_max_cost_nano_usdB\x15\n\x13_min_context_tokens\"\xd0\x01\n\x0bPreferences\x12+\n\tobjective\x18\x01 \x01(\x0e\x32\x18.quickthorn.v1.Objective\x12\x10\n\x08\x62\x61\x63kends\x18\x02 \x03(\t\x12\x0f\n\x07regions\x18\x03 \x03(\t\x12!\n\x14target_cost_nano_usd\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x35\n\x12target_first_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x17\n\x15_target_cost_nano_usd*c\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x11\n\rPRIORITY_BULK\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x15\n\x11PRIORITY_CRITICAL\x10\x03*M\n\x07OnBreak\x12\x18\n\x14ON_BREAK_UNSPECIFIED\x10\x00\x12\x11\n\rON_BREAK_FAIL\x10\x01\x12\x15\n\x11ON_BREAK_CONTINUE\x10\x02*[\n\x0b\x43onsistency\x12\x1b\n\x17\x43ONSISTENCY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ONSISTENCY_ANY\x10\x01\x12\x1a\n\x16\x43ONSISTENCY_SAME_MODEL\x10\x02*h\n\tObjective\x12\x19\n\x15OBJECTIVE_UNSPECIFIED\x10\x00\x12\x12\n\x0eOBJECTIVE_COST\x10\x01\x12\x15\n\x11OBJECTIVE_LATENCY\x10\x02\x12\x15\n\x11OBJECTIVE_QUALITY\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equickthorn/v1/directives.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\"\xba\x03\n\nDirectives\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\x16\n\x0e\x61llow_backends\x18\x02 \x03(\t\x12\x15\n\rdeny_backends\x18\x03 \x03(\t\x12\x14\n\x07hedging\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\x08\x66\x61ilover\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\nsession_id\x18\x06 \x01(\t\x12\x16\n\x0e\x65xperiment_key\x18\x07 \x01(\t\x12(\n\x08on_break\x18\x08 \x01(\x0e\x32\x16.quickthorn.v1.OnBreak\x12)\n\x08priority\x18\t \x01(\x0e\x32\x17.quickthorn.v1.Priority\x12/\n\x0b\x63onsistency\x18\n \x01(\x0e\x32\x1a.quickthorn.v1.Consistency\x12\x0c\n\x04task\x18\x0b \x01(\t\x12\x12\n\ncomplexity\x18\x0c \x01(\t\x12\x10\n\x08may_drop\x18\r \x03(\t\x12$\n\x17max_extra_cost_nano_usd\x18\x0e \x01(\x03H\x02\x88\x01\x01\x42\n\n\x08_hedgingB\x0b\n\t_failoverB\x1a\n\x18_max_extra_cost_nano_usd\"\xee\x01\n\x0cRequirements\x12\x14\n\x0c\x63\x61pabilities\x18\x01 \x03(\t\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12\x15\n\rdata_policies\x18\x03 \x03(\t\x12\x1e\n\x11max_cost_nano_usd\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x32\n\x0fmax_first_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1f\n\x12min_context_tokens\x18\x06 \x01(\rH\x01\x88\x01\x01\x42\x14\n\x12_max_cost_nano_usdB\x15\n\x13_min_context_tokens\"\xd0\x01\n\x0bPreferences\x12+\n\tobjective\x18\x01 \x01(\x0e\x32\x18.quickthorn.v1.Objective\x12\x10\n\x08\x62\x61\x63kends\x18\x02 \x03(\t\x12\x0f\n\x07regions\x18\x03 \x03(\t\x12!\n\x14target_cost_nano_usd\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x35\n\x12target_first_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x17\n\x15_target_cost_nano_usd*c\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x11\n\rPRIORITY_BULK\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x15\n\x11PRIORITY_CRITICAL\x10\x03*M\n\x07OnBreak\x12\x18\n\x14ON_BREAK_UNSPECIFIED\x10\x00\x12\x11\n\rON_BREAK_FAIL\x10\x01\x12\x15\n\x11ON_BREAK_CONTINUE\x10\x02*[\n\x0b\x43onsistency\x12\x1b\n\x17\x43ONSISTENCY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ONSISTENCY_ANY\x10\x01\x12\x1a\n\x16\x43ONSISTENCY_SAME_MODEL\x10\x02*h\n\tObjective\x12\x19\n\x15OBJECTIVE_UNSPECIFIED\x10\x00\x12\x12\n\x0eOBJECTIVE_COST\x10\x01\x12\x15\n\x11OBJECTIVE_LATENCY\x10\x02\x12\x15\n\x11OBJECTIVE_QUALITY\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quickthorn.v1.directives_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_PRIORITY']._serialized_start=912
-  _globals['_PRIORITY']._serialized_end=1011
-  _globals['_ONBREAK']._serialized_start=1013
-  _globals['_ONBREAK']._serialized_end=1090
-  _globals['_CONSISTENCY']._serialized_start=1092
-  _globals['_CONSISTENCY']._serialized_end=1183
-  _globals['_OBJECTIVE']._serialized_start=1185
-  _globals['_OBJECTIVE']._serialized_end=1289
+  _globals['_PRIORITY']._serialized_start=978
+  _globals['_PRIORITY']._serialized_end=1077
+  _globals['_ONBREAK']._serialized_start=1079
+  _globals['_ONBREAK']._serialized_end=1156
+  _globals['_CONSISTENCY']._serialized_start=1158
+  _globals['_CONSISTENCY']._serialized_end=1249
+  _globals['_OBJECTIVE']._serialized_start=1251
+  _globals['_OBJECTIVE']._serialized_end=1355
   _globals['_DIRECTIVES']._serialized_start=82
-  _globals['_DIRECTIVES']._serialized_end=458
-  _globals['_REQUIREMENTS']._serialized_start=461
-  _globals['_REQUIREMENTS']._serialized_end=699
-  _globals['_PREFERENCES']._serialized_start=702
-  _globals['_PREFERENCES']._serialized_end=910
+  _globals['_DIRECTIVES']._serialized_end=524
+  _globals['_REQUIREMENTS']._serialized_start=527
+  _globals['_REQUIREMENTS']._serialized_end=765
+  _globals['_PREFERENCES']._serialized_start=768
+  _globals['_PREFERENCES']._serialized_end=976
 # @@protoc_insertion_point(module_scope)

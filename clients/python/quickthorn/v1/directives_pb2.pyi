@@ -48,7 +48,7 @@ OBJECTIVE_LATENCY: Objective
 OBJECTIVE_QUALITY: Objective
 
 class Directives(_message.Message):
-    __slots__ = ("backend", "allow_backends", "deny_backends", "hedging", "failover", "session_id", "experiment_key", "on_break", "priority", "consistency", "task", "complexity", "may_drop")
+    __slots__ = ("backend", "allow_backends", "deny_backends", "hedging", "failover", "session_id", "experiment_key", "on_break", "priority", "consistency", "task", "complexity", "may_drop", "max_extra_cost_nano_usd")
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     ALLOW_BACKENDS_FIELD_NUMBER: _ClassVar[int]
     DENY_BACKENDS_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class Directives(_message.Message):
     TASK_FIELD_NUMBER: _ClassVar[int]
     COMPLEXITY_FIELD_NUMBER: _ClassVar[int]
     MAY_DROP_FIELD_NUMBER: _ClassVar[int]
+    MAX_EXTRA_COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     backend: str
     allow_backends: _containers.RepeatedScalarFieldContainer[str]
     deny_backends: _containers.RepeatedScalarFieldContainer[str]
@@ -75,7 +76,8 @@ class Directives(_message.Message):
     task: str
     complexity: str
     may_drop: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, backend: _Optional[str] = ..., allow_backends: _Optional[_Iterable[str]] = ..., deny_backends: _Optional[_Iterable[str]] = ..., hedging: bool = ..., failover: bool = ..., session_id: _Optional[str] = ..., experiment_key: _Optional[str] = ..., on_break: _Optional[_Union[OnBreak, str]] = ..., priority: _Optional[_Union[Priority, str]] = ..., consistency: _Optional[_Union[Consistency, str]] = ..., task: _Optional[str] = ..., complexity: _Optional[str] = ..., may_drop: _Optional[_Iterable[str]] = ...) -> None: ...
+    max_extra_cost_nano_usd: int
+    def __init__(self, backend: _Optional[str] = ..., allow_backends: _Optional[_Iterable[str]] = ..., deny_backends: _Optional[_Iterable[str]] = ..., hedging: bool = ..., failover: bool = ..., session_id: _Optional[str] = ..., experiment_key: _Optional[str] = ..., on_break: _Optional[_Union[OnBreak, str]] = ..., priority: _Optional[_Union[Priority, str]] = ..., consistency: _Optional[_Union[Consistency, str]] = ..., task: _Optional[str] = ..., complexity: _Optional[str] = ..., may_drop: _Optional[_Iterable[str]] = ..., max_extra_cost_nano_usd: _Optional[int] = ...) -> None: ...
 
 class Requirements(_message.Message):
     __slots__ = ("capabilities", "regions", "data_policies", "max_cost_nano_usd", "max_first_token", "min_context_tokens")

@@ -18,7 +18,7 @@ from quickthorn.v1 import trace_pb2 as quickthorn_dot_v1_dot_trace__pb2
 from quickthorn.v1 import usage_pb2 as quickthorn_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aquickthorn/v1/events.proto\x12\rquickthorn.v1\x1a\x1equickthorn/v1/completion.proto\x1a\x1bquickthorn/v1/content.proto\x1a\x19quickthorn/v1/trace.proto\x1a\x19quickthorn/v1/usage.proto\"\xa8\x03\n\x0f\x43ompletionEvent\x12)\n\x07started\x18\x01 \x01(\x0b\x32\x16.quickthorn.v1.StartedH\x00\x12(\n\x04text\x18\x02 \x01(\x0b\x32\x18.quickthorn.v1.TextDeltaH\x00\x12\x32\n\treasoning\x18\x03 \x01(\x0b\x32\x1d.quickthorn.v1.ReasoningDeltaH\x00\x12\x31\n\ttool_call\x18\x04 \x01(\x0b\x32\x1c.quickthorn.v1.ToolCallDeltaH\x00\x12(\n\x04part\x18\x05 \x01(\x0b\x32\x18.quickthorn.v1.PartEventH\x00\x12%\n\x05usage\x18\x06 \x01(\x0b\x32\x14.quickthorn.v1.UsageH\x00\x12#\n\x04seam\x18\x07 \x01(\x0b\x32\x13.quickthorn.v1.SeamH\x00\x12+\n\x08\x66inished\x18\x08 \x01(\x0b\x32\x17.quickthorn.v1.FinishedH\x00\x12-\n\theartbeat\x18\t \x01(\x0b\x32\x18.quickthorn.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"\x84\x01\n\x07Started\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\'\n\x05\x63\x61use\x18\x06 \x01(\x0e\x32\x18.quickthorn.v1.LaneCause\"\'\n\tTextDelta\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\",\n\x0eReasoningDelta\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\"O\n\rToolCallDelta\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"=\n\tPartEvent\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.quickthorn.v1.Part\"m\n\x04Seam\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x14\n\x0c\x66rom_backend\x18\x03 \x01(\t\x12\x12\n\nto_backend\x18\x04 \x01(\t\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\r\n\x05\x65xact\x18\x06 \x01(\x08\"\x0b\n\tHeartbeat\"\xd2\x01\n\x08\x46inished\x12\x32\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x1b.quickthorn.v1.FinishReason\x12\x15\n\rstop_sequence\x18\x02 \x01(\t\x12#\n\x05usage\x18\x03 \x01(\x0b\x32\x14.quickthorn.v1.Usage\x12\x1a\n\rcost_nano_usd\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12(\n\x05trace\x18\x05 \x01(\x0b\x32\x19.quickthorn.v1.RouteTraceB\x10\n\x0e_cost_nano_usdb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aquickthorn/v1/events.proto\x12\rquickthorn.v1\x1a\x1equickthorn/v1/completion.proto\x1a\x1bquickthorn/v1/content.proto\x1a\x19quickthorn/v1/trace.proto\x1a\x19quickthorn/v1/usage.proto\"\xd7\x03\n\x0f\x43ompletionEvent\x12)\n\x07started\x18\x01 \x01(\x0b\x32\x16.quickthorn.v1.StartedH\x00\x12(\n\x04text\x18\x02 \x01(\x0b\x32\x18.quickthorn.v1.TextDeltaH\x00\x12\x32\n\treasoning\x18\x03 \x01(\x0b\x32\x1d.quickthorn.v1.ReasoningDeltaH\x00\x12\x31\n\ttool_call\x18\x04 \x01(\x0b\x32\x1c.quickthorn.v1.ToolCallDeltaH\x00\x12(\n\x04part\x18\x05 \x01(\x0b\x32\x18.quickthorn.v1.PartEventH\x00\x12%\n\x05usage\x18\x06 \x01(\x0b\x32\x14.quickthorn.v1.UsageH\x00\x12#\n\x04seam\x18\x07 \x01(\x0b\x32\x13.quickthorn.v1.SeamH\x00\x12+\n\x08\x66inished\x18\x08 \x01(\x0b\x32\x17.quickthorn.v1.FinishedH\x00\x12-\n\theartbeat\x18\t \x01(\x0b\x32\x18.quickthorn.v1.HeartbeatH\x00\x12-\n\tescalated\x18\n \x01(\x0b\x32\x18.quickthorn.v1.EscalatedH\x00\x42\x07\n\x05\x65vent\"\x84\x01\n\x07Started\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\'\n\x05\x63\x61use\x18\x06 \x01(\x0e\x32\x18.quickthorn.v1.LaneCause\"\'\n\tTextDelta\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\",\n\x0eReasoningDelta\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\"O\n\rToolCallDelta\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"=\n\tPartEvent\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.quickthorn.v1.Part\"m\n\x04Seam\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x14\n\x0c\x66rom_backend\x18\x03 \x01(\t\x12\x12\n\nto_backend\x18\x04 \x01(\t\x12\x0e\n\x06method\x18\x05 \x01(\t\x12\r\n\x05\x65xact\x18\x06 \x01(\x08\"\'\n\tEscalated\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x0b\n\tHeartbeat\"\xd2\x01\n\x08\x46inished\x12\x32\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x1b.quickthorn.v1.FinishReason\x12\x15\n\rstop_sequence\x18\x02 \x01(\t\x12#\n\x05usage\x18\x03 \x01(\x0b\x32\x14.quickthorn.v1.Usage\x12\x1a\n\rcost_nano_usd\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12(\n\x05trace\x18\x05 \x01(\x0b\x32\x19.quickthorn.v1.RouteTraceB\x10\n\x0e_cost_nano_usdb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -26,21 +26,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quickthorn.v1.events_pb2', 
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   _globals['_COMPLETIONEVENT']._serialized_start=161
-  _globals['_COMPLETIONEVENT']._serialized_end=585
-  _globals['_STARTED']._serialized_start=588
-  _globals['_STARTED']._serialized_end=720
-  _globals['_TEXTDELTA']._serialized_start=722
-  _globals['_TEXTDELTA']._serialized_end=761
-  _globals['_REASONINGDELTA']._serialized_start=763
-  _globals['_REASONINGDELTA']._serialized_end=807
-  _globals['_TOOLCALLDELTA']._serialized_start=809
-  _globals['_TOOLCALLDELTA']._serialized_end=888
-  _globals['_PARTEVENT']._serialized_start=890
-  _globals['_PARTEVENT']._serialized_end=951
-  _globals['_SEAM']._serialized_start=953
-  _globals['_SEAM']._serialized_end=1062
-  _globals['_HEARTBEAT']._serialized_start=1064
-  _globals['_HEARTBEAT']._serialized_end=1075
-  _globals['_FINISHED']._serialized_start=1078
-  _globals['_FINISHED']._serialized_end=1288
+  _globals['_COMPLETIONEVENT']._serialized_end=632
+  _globals['_STARTED']._serialized_start=635
+  _globals['_STARTED']._serialized_end=767
+  _globals['_TEXTDELTA']._serialized_start=769
+  _globals['_TEXTDELTA']._serialized_end=808
+  _globals['_REASONINGDELTA']._serialized_start=810
+  _globals['_REASONINGDELTA']._serialized_end=854
+  _globals['_TOOLCALLDELTA']._serialized_start=856
+  _globals['_TOOLCALLDELTA']._serialized_end=935
+  _globals['_PARTEVENT']._serialized_start=937
+  _globals['_PARTEVENT']._serialized_end=998
+  _globals['_SEAM']._serialized_start=1000
+  _globals['_SEAM']._serialized_end=1109
+  _globals['_ESCALATED']._serialized_start=1111
+  _globals['_ESCALATED']._serialized_end=1150
+  _globals['_HEARTBEAT']._serialized_start=1152
+  _globals['_HEARTBEAT']._serialized_end=1163
+  _globals['_FINISHED']._serialized_start=1166
+  _globals['_FINISHED']._serialized_end=1376
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Mapping as _Mapping, Optional as _Opti
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CompletionEvent(_message.Message):
-    __slots__ = ("started", "text", "reasoning", "tool_call", "part", "usage", "seam", "finished", "heartbeat")
+    __slots__ = ("started", "text", "reasoning", "tool_call", "part", "usage", "seam", "finished", "heartbeat", "escalated")
     STARTED_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     REASONING_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class CompletionEvent(_message.Message):
     SEAM_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_FIELD_NUMBER: _ClassVar[int]
     started: Started
     text: TextDelta
     reasoning: ReasoningDelta
@@ -28,7 +29,8 @@ class CompletionEvent(_message.Message):
     seam: Seam
     finished: Finished
     heartbeat: Heartbeat
-    def __init__(self, started: _Optional[_Union[Started, _Mapping]] = ..., text: _Optional[_Union[TextDelta, _Mapping]] = ..., reasoning: _Optional[_Union[ReasoningDelta, _Mapping]] = ..., tool_call: _Optional[_Union[ToolCallDelta, _Mapping]] = ..., part: _Optional[_Union[PartEvent, _Mapping]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., seam: _Optional[_Union[Seam, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+    escalated: Escalated
+    def __init__(self, started: _Optional[_Union[Started, _Mapping]] = ..., text: _Optional[_Union[TextDelta, _Mapping]] = ..., reasoning: _Optional[_Union[ReasoningDelta, _Mapping]] = ..., tool_call: _Optional[_Union[ToolCallDelta, _Mapping]] = ..., part: _Optional[_Union[PartEvent, _Mapping]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., seam: _Optional[_Union[Seam, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., escalated: _Optional[_Union[Escalated, _Mapping]] = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("id", "request_id", "backend", "provider", "model", "cause")
@@ -97,6 +99,14 @@ class Seam(_message.Message):
     method: str
     exact: bool
     def __init__(self, part: _Optional[int] = ..., offset: _Optional[int] = ..., from_backend: _Optional[str] = ..., to_backend: _Optional[str] = ..., method: _Optional[str] = ..., exact: bool = ...) -> None: ...
+
+class Escalated(_message.Message):
+    __slots__ = ("id", "reason")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    reason: str
+    def __init__(self, id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ()

@@ -16,21 +16,21 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from quickthorn.v1 import backend_pb2 as quickthorn_dot_v1_dot_backend__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fquickthorn/v1/explanation.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bquickthorn/v1/backend.proto\"\xaf\x02\n\x0b\x45xplanation\x12\r\n\x05route\x18\x01 \x01(\t\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12,\n\ncandidates\x18\x03 \x03(\x0b\x32\x18.quickthorn.v1.Candidate\x12\r\n\x05order\x18\x04 \x03(\t\x12\'\n\x05hedge\x18\x05 \x01(\x0b\x32\x18.quickthorn.v1.HedgeRule\x12\x14\n\x0cmax_attempts\x18\x06 \x01(\r\x12-\n\x08upstream\x18\x07 \x01(\x0e\x32\x1b.quickthorn.v1.UpstreamMode\x12\x1e\n\x16\x65stimated_input_tokens\x18\x08 \x01(\x04\x12\r\n\x05needs\x18\t \x03(\t\x12\x16\n\x0e\x63onfig_version\x18\n \x01(\t\x12\r\n\x05notes\x18\x0b \x03(\t\"\xbc\x02\n\tCandidate\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08model_id\x18\x04 \x01(\t\x12\x0c\n\x04kept\x18\x05 \x01(\x08\x12\x15\n\x08position\x18\x06 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x08 \x01(\t\x12,\n\x07\x63ircuit\x18\t \x01(\x0e\x32\x1b.quickthorn.v1.CircuitState\x12$\n\x17\x65stimated_cost_nano_usd\x18\n \x01(\x03H\x01\x88\x01\x01\x12)\n\x08timeouts\x18\x0b \x01(\x0b\x32\x17.quickthorn.v1.TimeoutsB\x0b\n\t_positionB\x1a\n\x18_estimated_cost_nano_usd\"m\n\tHedgeRule\x12(\n\x05\x64\x65lay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cmax_parallel\x18\x02 \x01(\r\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x10\n\x08no_hedge\x18\x04 \x01(\t\"\xb9\x01\n\x08Timeouts\x12*\n\x07\x63onnect\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x66irst_token\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04idle\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration*`\n\x0cUpstreamMode\x12\x1d\n\x19UPSTREAM_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14UPSTREAM_MODE_STREAM\x10\x01\x12\x17\n\x13UPSTREAM_MODE_WHOLE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fquickthorn/v1/explanation.proto\x12\rquickthorn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bquickthorn/v1/backend.proto\"\xbf\x02\n\x0b\x45xplanation\x12\r\n\x05route\x18\x01 \x01(\t\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12,\n\ncandidates\x18\x03 \x03(\x0b\x32\x18.quickthorn.v1.Candidate\x12\r\n\x05order\x18\x04 \x03(\t\x12\'\n\x05hedge\x18\x05 \x01(\x0b\x32\x18.quickthorn.v1.HedgeRule\x12\x14\n\x0cmax_attempts\x18\x06 \x01(\r\x12-\n\x08upstream\x18\x07 \x01(\x0e\x32\x1b.quickthorn.v1.UpstreamMode\x12\x1e\n\x16\x65stimated_input_tokens\x18\x08 \x01(\x04\x12\r\n\x05needs\x18\t \x03(\t\x12\x16\n\x0e\x63onfig_version\x18\n \x01(\t\x12\r\n\x05notes\x18\x0b \x03(\t\x12\x0e\n\x06ladder\x18\x0c \x03(\t\"\xbc\x02\n\tCandidate\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08model_id\x18\x04 \x01(\t\x12\x0c\n\x04kept\x18\x05 \x01(\x08\x12\x15\n\x08position\x18\x06 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x08 \x01(\t\x12,\n\x07\x63ircuit\x18\t \x01(\x0e\x32\x1b.quickthorn.v1.CircuitState\x12$\n\x17\x65stimated_cost_nano_usd\x18\n \x01(\x03H\x01\x88\x01\x01\x12)\n\x08timeouts\x18\x0b \x01(\x0b\x32\x17.quickthorn.v1.TimeoutsB\x0b\n\t_positionB\x1a\n\x18_estimated_cost_nano_usd\"\xaa\x02\n\tHedgeRule\x12(\n\x05\x64\x65lay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cmax_parallel\x18\x02 \x01(\r\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x10\n\x08no_hedge\x18\x04 \x01(\t\x12\x18\n\x0bprobability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12+\n\x08\x65xpected\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10\x65xpected_without\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0clearned_from\x18\x08 \x01(\x04\x12\r\n\x05\x62\x61sis\x18\t \x01(\t\x12\n\n\x02to\x18\n \x03(\tB\x0e\n\x0c_probability\"\xb9\x01\n\x08Timeouts\x12*\n\x07\x63onnect\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x66irst_token\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04idle\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration*`\n\x0cUpstreamMode\x12\x1d\n\x19UPSTREAM_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14UPSTREAM_MODE_STREAM\x10\x01\x12\x17\n\x13UPSTREAM_MODE_WHOLE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quickthorn.v1.explanation_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_UPSTREAMMODE']._serialized_start=1035
-  _globals['_UPSTREAMMODE']._serialized_end=1131
+  _globals['_UPSTREAMMODE']._serialized_start=1241
+  _globals['_UPSTREAMMODE']._serialized_end=1337
   _globals['_EXPLANATION']._serialized_start=112
-  _globals['_EXPLANATION']._serialized_end=415
-  _globals['_CANDIDATE']._serialized_start=418
-  _globals['_CANDIDATE']._serialized_end=734
-  _globals['_HEDGERULE']._serialized_start=736
-  _globals['_HEDGERULE']._serialized_end=845
-  _globals['_TIMEOUTS']._serialized_start=848
-  _globals['_TIMEOUTS']._serialized_end=1033
+  _globals['_EXPLANATION']._serialized_end=431
+  _globals['_CANDIDATE']._serialized_start=434
+  _globals['_CANDIDATE']._serialized_end=750
+  _globals['_HEDGERULE']._serialized_start=753
+  _globals['_HEDGERULE']._serialized_end=1051
+  _globals['_TIMEOUTS']._serialized_start=1054
+  _globals['_TIMEOUTS']._serialized_end=1239
 # @@protoc_insertion_point(module_scope)

@@ -18,7 +18,7 @@ UPSTREAM_MODE_STREAM: UpstreamMode
 UPSTREAM_MODE_WHOLE: UpstreamMode
 
 class Explanation(_message.Message):
-    __slots__ = ("route", "strategy", "candidates", "order", "hedge", "max_attempts", "upstream", "estimated_input_tokens", "needs", "config_version", "notes")
+    __slots__ = ("route", "strategy", "candidates", "order", "hedge", "max_attempts", "upstream", "estimated_input_tokens", "needs", "config_version", "notes", "ladder")
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class Explanation(_message.Message):
     NEEDS_FIELD_NUMBER: _ClassVar[int]
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    LADDER_FIELD_NUMBER: _ClassVar[int]
     route: str
     strategy: str
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
@@ -41,7 +42,8 @@ class Explanation(_message.Message):
     needs: _containers.RepeatedScalarFieldContainer[str]
     config_version: str
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, route: _Optional[str] = ..., strategy: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., order: _Optional[_Iterable[str]] = ..., hedge: _Optional[_Union[HedgeRule, _Mapping]] = ..., max_attempts: _Optional[int] = ..., upstream: _Optional[_Union[UpstreamMode, str]] = ..., estimated_input_tokens: _Optional[int] = ..., needs: _Optional[_Iterable[str]] = ..., config_version: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    ladder: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, route: _Optional[str] = ..., strategy: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., order: _Optional[_Iterable[str]] = ..., hedge: _Optional[_Union[HedgeRule, _Mapping]] = ..., max_attempts: _Optional[int] = ..., upstream: _Optional[_Union[UpstreamMode, str]] = ..., estimated_input_tokens: _Optional[int] = ..., needs: _Optional[_Iterable[str]] = ..., config_version: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ..., ladder: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("backend", "provider", "model", "model_id", "kept", "position", "reason", "detail", "circuit", "estimated_cost_nano_usd", "timeouts")
@@ -70,16 +72,28 @@ class Candidate(_message.Message):
     def __init__(self, backend: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., model_id: _Optional[str] = ..., kept: bool = ..., position: _Optional[int] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., circuit: _Optional[_Union[_backend_pb2.CircuitState, str]] = ..., estimated_cost_nano_usd: _Optional[int] = ..., timeouts: _Optional[_Union[Timeouts, _Mapping]] = ...) -> None: ...
 
 class HedgeRule(_message.Message):
-    __slots__ = ("delay", "max_parallel", "target", "no_hedge")
+    __slots__ = ("delay", "max_parallel", "target", "no_hedge", "probability", "expected", "expected_without", "learned_from", "basis", "to")
     DELAY_FIELD_NUMBER: _ClassVar[int]
     MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     NO_HEDGE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    LEARNED_FROM_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     delay: _duration_pb2.Duration
     max_parallel: int
     target: str
     no_hedge: str
-    def __init__(self, delay: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., max_parallel: _Optional[int] = ..., target: _Optional[str] = ..., no_hedge: _Optional[str] = ...) -> None: ...
+    probability: float
+    expected: _duration_pb2.Duration
+    expected_without: _duration_pb2.Duration
+    learned_from: int
+    basis: str
+    to: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, delay: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., max_parallel: _Optional[int] = ..., target: _Optional[str] = ..., no_hedge: _Optional[str] = ..., probability: _Optional[float] = ..., expected: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., expected_without: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., learned_from: _Optional[int] = ..., basis: _Optional[str] = ..., to: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Timeouts(_message.Message):
     __slots__ = ("connect", "first_token", "idle", "total")

@@ -3,6 +3,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from quickthorn.v1 import backend_pb2 as _backend_pb2
 from quickthorn.v1 import completion_pb2 as _completion_pb2
 from quickthorn.v1 import directives_pb2 as _directives_pb2
+from quickthorn.v1 import events_pb2 as _events_pb2
 from quickthorn.v1 import explanation_pb2 as _explanation_pb2
 from quickthorn.v1 import trace_pb2 as _trace_pb2
 from quickthorn.v1 import usage_pb2 as _usage_pb2
@@ -26,7 +27,7 @@ RECORDED_RPC_STREAM_COMPLETE: RecordedRpc
 RECORDED_RPC_EMBED: RecordedRpc
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("at", "id", "request_id", "caller", "route", "strategy", "labels", "rpc", "plan", "attempts", "served_by", "outcome", "finish_reason", "usage", "cost_nano_usd", "purses", "config_version", "duration", "first_content", "delivered", "request_json", "answer_json", "degraded", "needs")
+    __slots__ = ("at", "id", "request_id", "caller", "route", "strategy", "labels", "rpc", "plan", "attempts", "served_by", "outcome", "finish_reason", "usage", "cost_nano_usd", "purses", "config_version", "duration", "first_content", "delivered", "request_json", "answer_json", "degraded", "needs", "extra_cost_nano_usd", "extra_usage", "seams", "rung", "escalation", "hedge_probability", "hedge_basis", "no_hedge")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +59,14 @@ class DecisionRecord(_message.Message):
     ANSWER_JSON_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     NEEDS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_USAGE_FIELD_NUMBER: _ClassVar[int]
+    SEAMS_FIELD_NUMBER: _ClassVar[int]
+    RUNG_FIELD_NUMBER: _ClassVar[int]
+    ESCALATION_FIELD_NUMBER: _ClassVar[int]
+    HEDGE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    HEDGE_BASIS_FIELD_NUMBER: _ClassVar[int]
+    NO_HEDGE_FIELD_NUMBER: _ClassVar[int]
     at: _timestamp_pb2.Timestamp
     id: str
     request_id: str
@@ -82,7 +91,15 @@ class DecisionRecord(_message.Message):
     answer_json: str
     degraded: str
     needs: RecordedNeeds
-    def __init__(self, at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., id: _Optional[str] = ..., request_id: _Optional[str] = ..., caller: _Optional[str] = ..., route: _Optional[str] = ..., strategy: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., rpc: _Optional[_Union[RecordedRpc, str]] = ..., plan: _Optional[_Union[RecordedPlan, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_trace_pb2.Attempt, _Mapping]]] = ..., served_by: _Optional[int] = ..., outcome: _Optional[str] = ..., finish_reason: _Optional[_Union[_completion_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ..., purses: _Optional[_Iterable[_Union[PurseLevel, _Mapping]]] = ..., config_version: _Optional[str] = ..., duration: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., first_content: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., delivered: _Optional[int] = ..., request_json: _Optional[str] = ..., answer_json: _Optional[str] = ..., degraded: _Optional[str] = ..., needs: _Optional[_Union[RecordedNeeds, _Mapping]] = ...) -> None: ...
+    extra_cost_nano_usd: int
+    extra_usage: _usage_pb2.Usage
+    seams: _containers.RepeatedCompositeFieldContainer[_events_pb2.Seam]
+    rung: str
+    escalation: str
+    hedge_probability: float
+    hedge_basis: str
+    no_hedge: str
+    def __init__(self, at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., id: _Optional[str] = ..., request_id: _Optional[str] = ..., caller: _Optional[str] = ..., route: _Optional[str] = ..., strategy: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., rpc: _Optional[_Union[RecordedRpc, str]] = ..., plan: _Optional[_Union[RecordedPlan, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_trace_pb2.Attempt, _Mapping]]] = ..., served_by: _Optional[int] = ..., outcome: _Optional[str] = ..., finish_reason: _Optional[_Union[_completion_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ..., purses: _Optional[_Iterable[_Union[PurseLevel, _Mapping]]] = ..., config_version: _Optional[str] = ..., duration: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., first_content: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., delivered: _Optional[int] = ..., request_json: _Optional[str] = ..., answer_json: _Optional[str] = ..., degraded: _Optional[str] = ..., needs: _Optional[_Union[RecordedNeeds, _Mapping]] = ..., extra_cost_nano_usd: _Optional[int] = ..., extra_usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., seams: _Optional[_Iterable[_Union[_events_pb2.Seam, _Mapping]]] = ..., rung: _Optional[str] = ..., escalation: _Optional[str] = ..., hedge_probability: _Optional[float] = ..., hedge_basis: _Optional[str] = ..., no_hedge: _Optional[str] = ...) -> None: ...
 
 class RecordedNeeds(_message.Message):
     __slots__ = ("capabilities", "regions", "data_policies", "context_tokens", "max_output_tokens", "max_cost_nano_usd", "max_first_token", "states", "providers", "provider_tools", "directives", "preferences", "features")

@@ -69,7 +69,7 @@ class Attempt(_message.Message):
     def __init__(self, backend: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., cause: _Optional[_Union[LaneCause, str]] = ..., outcome: _Optional[_Union[LaneOutcome, str]] = ..., started: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., first_content: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., ended: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., failure: _Optional[str] = ..., http_status: _Optional[int] = ..., provider_request_id: _Optional[str] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ...) -> None: ...
 
 class RouteTrace(_message.Message):
-    __slots__ = ("attempts", "served_by", "label", "rule", "experiment_arm", "degraded", "cache_status", "no_hedge", "hedge_delay", "config_version")
+    __slots__ = ("attempts", "served_by", "label", "rule", "experiment_arm", "degraded", "cache_status", "no_hedge", "hedge_delay", "config_version", "hedge_probability", "hedge_basis", "extra_cost_nano_usd", "extra_usage", "rung", "escalation")
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     SERVED_BY_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +80,12 @@ class RouteTrace(_message.Message):
     NO_HEDGE_FIELD_NUMBER: _ClassVar[int]
     HEDGE_DELAY_FIELD_NUMBER: _ClassVar[int]
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    HEDGE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    HEDGE_BASIS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_USAGE_FIELD_NUMBER: _ClassVar[int]
+    RUNG_FIELD_NUMBER: _ClassVar[int]
+    ESCALATION_FIELD_NUMBER: _ClassVar[int]
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
     served_by: int
     label: str
@@ -90,4 +96,10 @@ class RouteTrace(_message.Message):
     no_hedge: str
     hedge_delay: _duration_pb2.Duration
     config_version: str
-    def __init__(self, attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., served_by: _Optional[int] = ..., label: _Optional[str] = ..., rule: _Optional[str] = ..., experiment_arm: _Optional[str] = ..., degraded: _Optional[str] = ..., cache_status: _Optional[str] = ..., no_hedge: _Optional[str] = ..., hedge_delay: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., config_version: _Optional[str] = ...) -> None: ...
+    hedge_probability: float
+    hedge_basis: str
+    extra_cost_nano_usd: int
+    extra_usage: _usage_pb2.Usage
+    rung: str
+    escalation: str
+    def __init__(self, attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., served_by: _Optional[int] = ..., label: _Optional[str] = ..., rule: _Optional[str] = ..., experiment_arm: _Optional[str] = ..., degraded: _Optional[str] = ..., cache_status: _Optional[str] = ..., no_hedge: _Optional[str] = ..., hedge_delay: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., config_version: _Optional[str] = ..., hedge_probability: _Optional[float] = ..., hedge_basis: _Optional[str] = ..., extra_cost_nano_usd: _Optional[int] = ..., extra_usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ..., rung: _Optional[str] = ..., escalation: _Optional[str] = ...) -> None: ...

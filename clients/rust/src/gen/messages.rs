@@ -22,6 +22,7 @@ macro_rules! messages {
             EmbedResponse
             Embedding
             EmbeddingInput
+            Escalated
             Explanation
             Finished
             FunctionTool

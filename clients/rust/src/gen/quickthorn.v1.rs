@@ -920,6 +920,10 @@ pub struct Directives {
     /// is an error, the input type of embeddings) need no leave. Default: nothing.
     #[prost(string, repeated, tag = "13")]
     pub may_drop: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Most that lanes beyond the serving one may cost, estimated before one is started because of silence, in nano-USD; a
+    /// backend without a price is not hedged to then. Absent: as the route is configured. Negative is INVALID_ARGUMENT.
+    #[prost(int64, optional, tag = "14")]
+    pub max_extra_cost_nano_usd: ::core::option::Option<i64>,
 }
 /// What must hold. Enforced: a backend that does not meet them is not asked, and none left is FAILED_PRECONDITION /
 /// NO_ELIGIBLE_BACKEND with the reason per backend. Needs that the request itself shows (images, tools, a schema, its
@@ -927,7 +931,7 @@ pub struct Directives {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Requirements {
     /// Capabilities that the backend must have, all of them. Closed list, the same as in a backend's `capabilities`: text,
-    /// vision, documents, audio, video, tools, json_object, json_schema, reasoning, embeddings. An unknown word is
+    /// vision, documents, audio, video, tools, json_object, json_schema, reasoning, embeddings, prefill. An unknown word is
     /// INVALID_ARGUMENT. Default: none.
     #[prost(string, repeated, tag = "1")]
     pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
@@ -1501,6 +1505,26 @@ pub struct RouteTrace {
     /// Version of the configuration that was in force.
     #[prost(string, tag = "10")]
     pub config_version: ::prost::alloc::string::String,
+    /// The share of calls like this one for which a hedge is planned at all, 0..1. Absent: no hedging, or for every one.
+    #[prost(double, optional, tag = "12")]
+    pub hedge_probability: ::core::option::Option<f64>,
+    /// What the hedging delay rests on where it was learned, for humans, for example "auto p99: 12000 lanes, 1.03s instead
+    /// of 48.8s". Empty = nothing was learned.
+    #[prost(string, tag = "13")]
+    pub hedge_basis: ::prost::alloc::string::String,
+    /// What the lanes that did not serve have cost together, in nano-USD. Absent = unknown for at least one, or none ran.
+    #[prost(int64, optional, tag = "14")]
+    pub extra_cost_nano_usd: ::core::option::Option<i64>,
+    /// What they consumed together, as far as it is known or estimated. Absent = nothing is known, or none ran.
+    #[prost(message, optional, tag = "15")]
+    pub extra_usage: ::core::option::Option<Usage>,
+    /// Which rung of the route's degradation ladder answered: same_model, lower_tier, cached or canned. New words may be
+    /// added. Empty = none, the call was served as planned.
+    #[prost(string, tag = "16")]
+    pub rung: ::prost::alloc::string::String,
+    /// Identifier of the escalation that was raised for a human. Empty = none.
+    #[prost(string, tag = "17")]
+    pub escalation: ::prost::alloc::string::String,
 }
 /// Why a lane was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1664,7 +1688,8 @@ pub struct Completion {
     /// The stop sequence that ended it. Empty = none, or the provider does not say.
     #[prost(string, tag = "5")]
     pub stop_sequence: ::prost::alloc::string::String,
-    /// What the answer consumed: the usage of the lane that served. What other lanes consumed is in trace.attempts.
+    /// What the answer consumed: the usage of the lane that served, or the sum over the lanes that did where it was
+    /// continued (see Seam). What other lanes consumed is in trace.attempts.
     #[prost(message, optional, tag = "6")]
     pub usage: ::core::option::Option<Usage>,
     /// What the answer cost, in nano-USD, computed from `usage` exactly and rounded half-even once. What other lanes cost
@@ -1885,7 +1910,7 @@ impl EmbeddingInputType {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CompletionEvent {
     /// What happened. An event of a kind that the reader does not know has none of these set.
-    #[prost(oneof = "completion_event::Event", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "completion_event::Event", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub event: ::core::option::Option<completion_event::Event>,
 }
 /// Nested message and enum types in `CompletionEvent`.
@@ -1920,6 +1945,9 @@ pub mod completion_event {
         /// Nothing to say yet, still alive; at most one per 15 s.
         #[prost(message, tag = "9")]
         Heartbeat(super::Heartbeat),
+        /// A human was told of this call.
+        #[prost(message, tag = "10")]
+        Escalated(super::Escalated),
     }
 }
 /// The call has committed to a backend.
@@ -2014,6 +2042,16 @@ pub struct Seam {
     #[prost(bool, tag = "6")]
     pub exact: bool,
 }
+/// A human was told of this call, by the route's configuration.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Escalated {
+    /// Identifier of the escalation, as in RouteTrace.escalation.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Why, as the reason of a failure without the prefix "REASON_", for example "ALL_FAILED".
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
 /// Nothing to say yet, still alive. Carries nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Heartbeat {}
@@ -2073,6 +2111,9 @@ pub struct Explanation {
     /// What else a reader should know, in sentences. For humans only.
     #[prost(string, repeated, tag = "11")]
     pub notes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The rungs of the route's degradation ladder that are open to this request, highest first, as in RouteTrace.rung.
+    #[prost(string, repeated, tag = "12")]
+    pub ladder: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One backend of the route: kept or dropped, and why.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2114,7 +2155,7 @@ pub struct Candidate {
     pub timeouts: ::core::option::Option<Timeouts>,
 }
 /// When a second lane starts because of silence.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HedgeRule {
     /// Silence after which the next lane starts; 0 = at once. Absent: no hedging for this request, see `no_hedge`.
     #[prost(message, optional, tag = "1")]
@@ -2128,6 +2169,24 @@ pub struct HedgeRule {
     /// Why no hedge would be sent, as in RouteTrace.no_hedge. Empty: one may be, or the route does not hedge.
     #[prost(string, tag = "4")]
     pub no_hedge: ::prost::alloc::string::String,
+    /// The share of requests like this one for which a hedge is planned at all, 0..1. Absent: every one, or none.
+    #[prost(double, optional, tag = "5")]
+    pub probability: ::core::option::Option<f64>,
+    /// The target quantile of first content that is expected with such hedges. Absent: not learned.
+    #[prost(message, optional, tag = "6")]
+    pub expected: ::core::option::Option<::prost_types::Duration>,
+    /// The same without any. Absent: not learned.
+    #[prost(message, optional, tag = "7")]
+    pub expected_without: ::core::option::Option<::prost_types::Duration>,
+    /// How many lanes that rests on. 0: nothing was learned.
+    #[prost(uint64, tag = "8")]
+    pub learned_from: u64,
+    /// What the delay rests on, as in RouteTrace.hedge_basis.
+    #[prost(string, tag = "9")]
+    pub basis: ::prost::alloc::string::String,
+    /// Names of those whom hedges would ask, in their order. Default: none.
+    #[prost(string, repeated, tag = "10")]
+    pub to: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// How long a lane may take. Absent = no limit of its own; the call's deadline bounds everything.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2483,6 +2542,30 @@ pub struct DecisionRecord {
     /// than this field.
     #[prost(message, optional, tag = "24")]
     pub needs: ::core::option::Option<RecordedNeeds>,
+    /// What the lanes that did not serve have cost together, as in RouteTrace.extra_cost_nano_usd.
+    #[prost(int64, optional, tag = "25")]
+    pub extra_cost_nano_usd: ::core::option::Option<i64>,
+    /// What they consumed together, as in RouteTrace.extra_usage.
+    #[prost(message, optional, tag = "26")]
+    pub extra_usage: ::core::option::Option<Usage>,
+    /// The places where another backend took over an answer that broke. Default: none.
+    #[prost(message, repeated, tag = "27")]
+    pub seams: ::prost::alloc::vec::Vec<Seam>,
+    /// Which rung of the route's degradation ladder answered, as in RouteTrace.rung.
+    #[prost(string, tag = "28")]
+    pub rung: ::prost::alloc::string::String,
+    /// Identifier of the escalation that was raised for a human, as in RouteTrace.escalation.
+    #[prost(string, tag = "29")]
+    pub escalation: ::prost::alloc::string::String,
+    /// The share of calls like this one for which a hedge was planned at all, as in RouteTrace.hedge_probability.
+    #[prost(double, optional, tag = "30")]
+    pub hedge_probability: ::core::option::Option<f64>,
+    /// What the hedging delay rested on, as in RouteTrace.hedge_basis.
+    #[prost(string, tag = "31")]
+    pub hedge_basis: ::prost::alloc::string::String,
+    /// Why no hedge could be sent, as in RouteTrace.no_hedge.
+    #[prost(string, tag = "32")]
+    pub no_hedge: ::prost::alloc::string::String,
 }
 /// What a plan is made of beside the configuration and the state of the backends: a request without what is said in it.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -180,7 +180,8 @@ export type Completion = Message<"quickthorn.v1.Completion"> & {
   stopSequence: string;
 
   /**
-   * What the answer consumed: the usage of the lane that served. What other lanes consumed is in trace.attempts.
+   * What the answer consumed: the usage of the lane that served, or the sum over the lanes that did where it was
+   * continued (see Seam). What other lanes consumed is in trace.attempts.
    *
    * @generated from field: quickthorn.v1.Usage usage = 6;
    */

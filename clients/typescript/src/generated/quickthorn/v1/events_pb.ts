@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file quickthorn/v1/events.proto.
  */
 export const file_quickthorn_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("ChpxdWlja3Rob3JuL3YxL2V2ZW50cy5wcm90bxINcXVpY2t0aG9ybi52MSKoAwoPQ29tcGxldGlvbkV2ZW50EikKB3N0YXJ0ZWQYASABKAsyFi5xdWlja3Rob3JuLnYxLlN0YXJ0ZWRIABIoCgR0ZXh0GAIgASgLMhgucXVpY2t0aG9ybi52MS5UZXh0RGVsdGFIABIyCglyZWFzb25pbmcYAyABKAsyHS5xdWlja3Rob3JuLnYxLlJlYXNvbmluZ0RlbHRhSAASMQoJdG9vbF9jYWxsGAQgASgLMhwucXVpY2t0aG9ybi52MS5Ub29sQ2FsbERlbHRhSAASKAoEcGFydBgFIAEoCzIYLnF1aWNrdGhvcm4udjEuUGFydEV2ZW50SAASJQoFdXNhZ2UYBiABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlSAASIwoEc2VhbRgHIAEoCzITLnF1aWNrdGhvcm4udjEuU2VhbUgAEisKCGZpbmlzaGVkGAggASgLMhcucXVpY2t0aG9ybi52MS5GaW5pc2hlZEgAEi0KCWhlYXJ0YmVhdBgJIAEoCzIYLnF1aWNrdGhvcm4udjEuSGVhcnRiZWF0SABCBwoFZXZlbnQihAEKB1N0YXJ0ZWQSCgoCaWQYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIPCgdiYWNrZW5kGAMgASgJEhAKCHByb3ZpZGVyGAQgASgJEg0KBW1vZGVsGAUgASgJEicKBWNhdXNlGAYgASgOMhgucXVpY2t0aG9ybi52MS5MYW5lQ2F1c2UiJwoJVGV4dERlbHRhEgwKBHBhcnQYASABKA0SDAoEdGV4dBgCIAEoCSIsCg5SZWFzb25pbmdEZWx0YRIMCgRwYXJ0GAEgASgNEgwKBHRleHQYAiABKAkiTwoNVG9vbENhbGxEZWx0YRIMCgRwYXJ0GAEgASgNEgoKAmlkGAIgASgJEgwKBG5hbWUYAyABKAkSFgoOYXJndW1lbnRzX2pzb24YBCABKAkiPQoJUGFydEV2ZW50EgwKBHBhcnQYASABKA0SIgoFdmFsdWUYAiABKAsyEy5xdWlja3Rob3JuLnYxLlBhcnQibQoEU2VhbRIMCgRwYXJ0GAEgASgNEg4KBm9mZnNldBgCIAEoBBIUCgxmcm9tX2JhY2tlbmQYAyABKAkSEgoKdG9fYmFja2VuZBgEIAEoCRIOCgZtZXRob2QYBSABKAkSDQoFZXhhY3QYBiABKAgiCwoJSGVhcnRiZWF0ItIBCghGaW5pc2hlZBIyCg1maW5pc2hfcmVhc29uGAEgASgOMhsucXVpY2t0aG9ybi52MS5GaW5pc2hSZWFzb24SFQoNc3RvcF9zZXF1ZW5jZRgCIAEoCRIjCgV1c2FnZRgDIAEoCzIULnF1aWNrdGhvcm4udjEuVXNhZ2USGgoNY29zdF9uYW5vX3VzZBgEIAEoA0gAiAEBEigKBXRyYWNlGAUgASgLMhkucXVpY2t0aG9ybi52MS5Sb3V0ZVRyYWNlQhAKDl9jb3N0X25hbm9fdXNkYgZwcm90bzM", [file_quickthorn_v1_completion, file_quickthorn_v1_content, file_quickthorn_v1_trace, file_quickthorn_v1_usage]);
+  fileDesc("ChpxdWlja3Rob3JuL3YxL2V2ZW50cy5wcm90bxINcXVpY2t0aG9ybi52MSLXAwoPQ29tcGxldGlvbkV2ZW50EikKB3N0YXJ0ZWQYASABKAsyFi5xdWlja3Rob3JuLnYxLlN0YXJ0ZWRIABIoCgR0ZXh0GAIgASgLMhgucXVpY2t0aG9ybi52MS5UZXh0RGVsdGFIABIyCglyZWFzb25pbmcYAyABKAsyHS5xdWlja3Rob3JuLnYxLlJlYXNvbmluZ0RlbHRhSAASMQoJdG9vbF9jYWxsGAQgASgLMhwucXVpY2t0aG9ybi52MS5Ub29sQ2FsbERlbHRhSAASKAoEcGFydBgFIAEoCzIYLnF1aWNrdGhvcm4udjEuUGFydEV2ZW50SAASJQoFdXNhZ2UYBiABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlSAASIwoEc2VhbRgHIAEoCzITLnF1aWNrdGhvcm4udjEuU2VhbUgAEisKCGZpbmlzaGVkGAggASgLMhcucXVpY2t0aG9ybi52MS5GaW5pc2hlZEgAEi0KCWhlYXJ0YmVhdBgJIAEoCzIYLnF1aWNrdGhvcm4udjEuSGVhcnRiZWF0SAASLQoJZXNjYWxhdGVkGAogASgLMhgucXVpY2t0aG9ybi52MS5Fc2NhbGF0ZWRIAEIHCgVldmVudCKEAQoHU3RhcnRlZBIKCgJpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEg8KB2JhY2tlbmQYAyABKAkSEAoIcHJvdmlkZXIYBCABKAkSDQoFbW9kZWwYBSABKAkSJwoFY2F1c2UYBiABKA4yGC5xdWlja3Rob3JuLnYxLkxhbmVDYXVzZSInCglUZXh0RGVsdGESDAoEcGFydBgBIAEoDRIMCgR0ZXh0GAIgASgJIiwKDlJlYXNvbmluZ0RlbHRhEgwKBHBhcnQYASABKA0SDAoEdGV4dBgCIAEoCSJPCg1Ub29sQ2FsbERlbHRhEgwKBHBhcnQYASABKA0SCgoCaWQYAiABKAkSDAoEbmFtZRgDIAEoCRIWCg5hcmd1bWVudHNfanNvbhgEIAEoCSI9CglQYXJ0RXZlbnQSDAoEcGFydBgBIAEoDRIiCgV2YWx1ZRgCIAEoCzITLnF1aWNrdGhvcm4udjEuUGFydCJtCgRTZWFtEgwKBHBhcnQYASABKA0SDgoGb2Zmc2V0GAIgASgEEhQKDGZyb21fYmFja2VuZBgDIAEoCRISCgp0b19iYWNrZW5kGAQgASgJEg4KBm1ldGhvZBgFIAEoCRINCgVleGFjdBgGIAEoCCInCglFc2NhbGF0ZWQSCgoCaWQYASABKAkSDgoGcmVhc29uGAIgASgJIgsKCUhlYXJ0YmVhdCLSAQoIRmluaXNoZWQSMgoNZmluaXNoX3JlYXNvbhgBIAEoDjIbLnF1aWNrdGhvcm4udjEuRmluaXNoUmVhc29uEhUKDXN0b3Bfc2VxdWVuY2UYAiABKAkSIwoFdXNhZ2UYAyABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEhoKDWNvc3RfbmFub191c2QYBCABKANIAIgBARIoCgV0cmFjZRgFIAEoCzIZLnF1aWNrdGhvcm4udjEuUm91dGVUcmFjZUIQCg5fY29zdF9uYW5vX3VzZGIGcHJvdG8z", [file_quickthorn_v1_completion, file_quickthorn_v1_content, file_quickthorn_v1_trace, file_quickthorn_v1_usage]);
 
 /**
  * One step of a streamed answer.
@@ -110,6 +110,14 @@ export type CompletionEvent = Message<"quickthorn.v1.CompletionEvent"> & {
      */
     value: Heartbeat;
     case: "heartbeat";
+  } | {
+    /**
+     * A human was told of this call.
+     *
+     * @generated from field: quickthorn.v1.Escalated escalated = 10;
+     */
+    value: Escalated;
+    case: "escalated";
   } | { case: undefined; value?: undefined };
 };
 
@@ -361,6 +369,34 @@ export const SeamSchema: GenMessage<Seam> = /*@__PURE__*/
   messageDesc(file_quickthorn_v1_events, 6);
 
 /**
+ * A human was told of this call, by the route's configuration.
+ *
+ * @generated from message quickthorn.v1.Escalated
+ */
+export type Escalated = Message<"quickthorn.v1.Escalated"> & {
+  /**
+   * Identifier of the escalation, as in RouteTrace.escalation.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Why, as the reason of a failure without the prefix "REASON_", for example "ALL_FAILED".
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message quickthorn.v1.Escalated.
+ * Use `create(EscalatedSchema)` to create a new message.
+ */
+export const EscalatedSchema: GenMessage<Escalated> = /*@__PURE__*/
+  messageDesc(file_quickthorn_v1_events, 7);
+
+/**
  * Nothing to say yet, still alive. Carries nothing.
  *
  * @generated from message quickthorn.v1.Heartbeat
@@ -373,7 +409,7 @@ export type Heartbeat = Message<"quickthorn.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_quickthorn_v1_events, 7);
+  messageDesc(file_quickthorn_v1_events, 8);
 
 /**
  * The end of the answer: what of the Completion no other event carries.
@@ -422,5 +458,5 @@ export type Finished = Message<"quickthorn.v1.Finished"> & {
  * Use `create(FinishedSchema)` to create a new message.
  */
 export const FinishedSchema: GenMessage<Finished> = /*@__PURE__*/
-  messageDesc(file_quickthorn_v1_events, 8);
+  messageDesc(file_quickthorn_v1_events, 9);
 

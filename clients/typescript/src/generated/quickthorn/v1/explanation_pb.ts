@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file quickthorn/v1/explanation.proto.
  */
 export const file_quickthorn_v1_explanation: GenFile = /*@__PURE__*/
-  fileDesc("Ch9xdWlja3Rob3JuL3YxL2V4cGxhbmF0aW9uLnByb3RvEg1xdWlja3Rob3JuLnYxIq8CCgtFeHBsYW5hdGlvbhINCgVyb3V0ZRgBIAEoCRIQCghzdHJhdGVneRgCIAEoCRIsCgpjYW5kaWRhdGVzGAMgAygLMhgucXVpY2t0aG9ybi52MS5DYW5kaWRhdGUSDQoFb3JkZXIYBCADKAkSJwoFaGVkZ2UYBSABKAsyGC5xdWlja3Rob3JuLnYxLkhlZGdlUnVsZRIUCgxtYXhfYXR0ZW1wdHMYBiABKA0SLQoIdXBzdHJlYW0YByABKA4yGy5xdWlja3Rob3JuLnYxLlVwc3RyZWFtTW9kZRIeChZlc3RpbWF0ZWRfaW5wdXRfdG9rZW5zGAggASgEEg0KBW5lZWRzGAkgAygJEhYKDmNvbmZpZ192ZXJzaW9uGAogASgJEg0KBW5vdGVzGAsgAygJIrwCCglDYW5kaWRhdGUSDwoHYmFja2VuZBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRINCgVtb2RlbBgDIAEoCRIQCghtb2RlbF9pZBgEIAEoCRIMCgRrZXB0GAUgASgIEhUKCHBvc2l0aW9uGAYgASgNSACIAQESDgoGcmVhc29uGAcgASgJEg4KBmRldGFpbBgIIAEoCRIsCgdjaXJjdWl0GAkgASgOMhsucXVpY2t0aG9ybi52MS5DaXJjdWl0U3RhdGUSJAoXZXN0aW1hdGVkX2Nvc3RfbmFub191c2QYCiABKANIAYgBARIpCgh0aW1lb3V0cxgLIAEoCzIXLnF1aWNrdGhvcm4udjEuVGltZW91dHNCCwoJX3Bvc2l0aW9uQhoKGF9lc3RpbWF0ZWRfY29zdF9uYW5vX3VzZCJtCglIZWRnZVJ1bGUSKAoFZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMbWF4X3BhcmFsbGVsGAIgASgNEg4KBnRhcmdldBgDIAEoCRIQCghub19oZWRnZRgEIAEoCSK5AQoIVGltZW91dHMSKgoHY29ubmVjdBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtmaXJzdF90b2tlbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgRpZGxlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBXRvdGFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKmAKDFVwc3RyZWFtTW9kZRIdChlVUFNUUkVBTV9NT0RFX1VOU1BFQ0lGSUVEEAASGAoUVVBTVFJFQU1fTU9ERV9TVFJFQU0QARIXChNVUFNUUkVBTV9NT0RFX1dIT0xFEAJiBnByb3RvMw", [file_google_protobuf_duration, file_quickthorn_v1_backend]);
+  fileDesc("Ch9xdWlja3Rob3JuL3YxL2V4cGxhbmF0aW9uLnByb3RvEg1xdWlja3Rob3JuLnYxIr8CCgtFeHBsYW5hdGlvbhINCgVyb3V0ZRgBIAEoCRIQCghzdHJhdGVneRgCIAEoCRIsCgpjYW5kaWRhdGVzGAMgAygLMhgucXVpY2t0aG9ybi52MS5DYW5kaWRhdGUSDQoFb3JkZXIYBCADKAkSJwoFaGVkZ2UYBSABKAsyGC5xdWlja3Rob3JuLnYxLkhlZGdlUnVsZRIUCgxtYXhfYXR0ZW1wdHMYBiABKA0SLQoIdXBzdHJlYW0YByABKA4yGy5xdWlja3Rob3JuLnYxLlVwc3RyZWFtTW9kZRIeChZlc3RpbWF0ZWRfaW5wdXRfdG9rZW5zGAggASgEEg0KBW5lZWRzGAkgAygJEhYKDmNvbmZpZ192ZXJzaW9uGAogASgJEg0KBW5vdGVzGAsgAygJEg4KBmxhZGRlchgMIAMoCSK8AgoJQ2FuZGlkYXRlEg8KB2JhY2tlbmQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDQoFbW9kZWwYAyABKAkSEAoIbW9kZWxfaWQYBCABKAkSDAoEa2VwdBgFIAEoCBIVCghwb3NpdGlvbhgGIAEoDUgAiAEBEg4KBnJlYXNvbhgHIAEoCRIOCgZkZXRhaWwYCCABKAkSLAoHY2lyY3VpdBgJIAEoDjIbLnF1aWNrdGhvcm4udjEuQ2lyY3VpdFN0YXRlEiQKF2VzdGltYXRlZF9jb3N0X25hbm9fdXNkGAogASgDSAGIAQESKQoIdGltZW91dHMYCyABKAsyFy5xdWlja3Rob3JuLnYxLlRpbWVvdXRzQgsKCV9wb3NpdGlvbkIaChhfZXN0aW1hdGVkX2Nvc3RfbmFub191c2QiqgIKCUhlZGdlUnVsZRIoCgVkZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfcGFyYWxsZWwYAiABKA0SDgoGdGFyZ2V0GAMgASgJEhAKCG5vX2hlZGdlGAQgASgJEhgKC3Byb2JhYmlsaXR5GAUgASgBSACIAQESKwoIZXhwZWN0ZWQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZXhwZWN0ZWRfd2l0aG91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxsZWFybmVkX2Zyb20YCCABKAQSDQoFYmFzaXMYCSABKAkSCgoCdG8YCiADKAlCDgoMX3Byb2JhYmlsaXR5IrkBCghUaW1lb3V0cxIqCgdjb25uZWN0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2ZpcnN0X3Rva2VuGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBGlkbGUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qYAoMVXBzdHJlYW1Nb2RlEh0KGVVQU1RSRUFNX01PREVfVU5TUEVDSUZJRUQQABIYChRVUFNUUkVBTV9NT0RFX1NUUkVBTRABEhcKE1VQU1RSRUFNX01PREVfV0hPTEUQAmIGcHJvdG8z", [file_google_protobuf_duration, file_quickthorn_v1_backend]);
 
 /**
  * What would happen to a request, and why. Nothing was sent, no state was changed.
@@ -99,6 +99,13 @@ export type Explanation = Message<"quickthorn.v1.Explanation"> & {
    * @generated from field: repeated string notes = 11;
    */
   notes: string[];
+
+  /**
+   * The rungs of the route's degradation ladder that are open to this request, highest first, as in RouteTrace.rung.
+   *
+   * @generated from field: repeated string ladder = 12;
+   */
+  ladder: string[];
 };
 
 /**
@@ -234,6 +241,48 @@ export type HedgeRule = Message<"quickthorn.v1.HedgeRule"> & {
    * @generated from field: string no_hedge = 4;
    */
   noHedge: string;
+
+  /**
+   * The share of requests like this one for which a hedge is planned at all, 0..1. Absent: every one, or none.
+   *
+   * @generated from field: optional double probability = 5;
+   */
+  probability?: number | undefined;
+
+  /**
+   * The target quantile of first content that is expected with such hedges. Absent: not learned.
+   *
+   * @generated from field: google.protobuf.Duration expected = 6;
+   */
+  expected?: Duration | undefined;
+
+  /**
+   * The same without any. Absent: not learned.
+   *
+   * @generated from field: google.protobuf.Duration expected_without = 7;
+   */
+  expectedWithout?: Duration | undefined;
+
+  /**
+   * How many lanes that rests on. 0: nothing was learned.
+   *
+   * @generated from field: uint64 learned_from = 8;
+   */
+  learnedFrom: bigint;
+
+  /**
+   * What the delay rests on, as in RouteTrace.hedge_basis.
+   *
+   * @generated from field: string basis = 9;
+   */
+  basis: string;
+
+  /**
+   * Names of those whom hedges would ask, in their order. Default: none.
+   *
+   * @generated from field: repeated string to = 10;
+   */
+  to: string[];
 };
 
 /**

@@ -12,6 +12,8 @@ import type { FinishReason } from "./completion_pb.js";
 import { file_quickthorn_v1_completion } from "./completion_pb.js";
 import type { Directives, Preferences } from "./directives_pb.js";
 import { file_quickthorn_v1_directives } from "./directives_pb.js";
+import type { Seam } from "./events_pb.js";
+import { file_quickthorn_v1_events } from "./events_pb.js";
 import type { HedgeRule, UpstreamMode } from "./explanation_pb.js";
 import { file_quickthorn_v1_explanation } from "./explanation_pb.js";
 import type { Attempt } from "./trace_pb.js";
@@ -24,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file quickthorn/v1/record.proto.
  */
 export const file_quickthorn_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("ChpxdWlja3Rob3JuL3YxL3JlY29yZC5wcm90bxINcXVpY2t0aG9ybi52MSL5BgoORGVjaXNpb25SZWNvcmQSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgoKAmlkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSDgoGY2FsbGVyGAQgASgJEg0KBXJvdXRlGAUgASgJEhAKCHN0cmF0ZWd5GAYgASgJEjkKBmxhYmVscxgHIAMoCzIpLnF1aWNrdGhvcm4udjEuRGVjaXNpb25SZWNvcmQuTGFiZWxzRW50cnkSJwoDcnBjGAggASgOMhoucXVpY2t0aG9ybi52MS5SZWNvcmRlZFJwYxIpCgRwbGFuGAkgASgLMhsucXVpY2t0aG9ybi52MS5SZWNvcmRlZFBsYW4SKAoIYXR0ZW1wdHMYCiADKAsyFi5xdWlja3Rob3JuLnYxLkF0dGVtcHQSFgoJc2VydmVkX2J5GAsgASgNSACIAQESDwoHb3V0Y29tZRgMIAEoCRIyCg1maW5pc2hfcmVhc29uGA0gASgOMhsucXVpY2t0aG9ybi52MS5GaW5pc2hSZWFzb24SIwoFdXNhZ2UYDiABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEhoKDWNvc3RfbmFub191c2QYDyABKANIAYgBARIpCgZwdXJzZXMYECADKAsyGS5xdWlja3Rob3JuLnYxLlB1cnNlTGV2ZWwSFgoOY29uZmlnX3ZlcnNpb24YESABKAkSKwoIZHVyYXRpb24YEiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNZmlyc3RfY29udGVudBgTIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCglkZWxpdmVyZWQYFCABKAQSGQoMcmVxdWVzdF9qc29uGBUgASgJSAKIAQESGAoLYW5zd2VyX2pzb24YFiABKAlIA4gBARIQCghkZWdyYWRlZBgXIAEoCRIrCgVuZWVkcxgYIAEoCzIcLnF1aWNrdGhvcm4udjEuUmVjb3JkZWROZWVkcxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgwKCl9zZXJ2ZWRfYnlCEAoOX2Nvc3RfbmFub191c2RCDwoNX3JlcXVlc3RfanNvbkIOCgxfYW5zd2VyX2pzb24i0AMKDVJlY29yZGVkTmVlZHMSFAoMY2FwYWJpbGl0aWVzGAEgAygJEg8KB3JlZ2lvbnMYAiADKAkSFQoNZGF0YV9wb2xpY2llcxgDIAMoCRIWCg5jb250ZXh0X3Rva2VucxgEIAEoBBIeChFtYXhfb3V0cHV0X3Rva2VucxgFIAEoBEgAiAEBEh4KEW1heF9jb3N0X25hbm9fdXNkGAYgASgDSAGIAQESMgoPbWF4X2ZpcnN0X3Rva2VuGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKBnN0YXRlcxgIIAMoCzIcLnF1aWNrdGhvcm4udjEuUmVjb3JkZWRTdGF0ZRIRCglwcm92aWRlcnMYCSADKAkSFgoOcHJvdmlkZXJfdG9vbHMYCiABKAgSLQoKZGlyZWN0aXZlcxgLIAEoCzIZLnF1aWNrdGhvcm4udjEuRGlyZWN0aXZlcxIvCgtwcmVmZXJlbmNlcxgMIAEoCzIaLnF1aWNrdGhvcm4udjEuUHJlZmVyZW5jZXMSEAoIZmVhdHVyZXMYDSADKAlCFAoSX21heF9vdXRwdXRfdG9rZW5zQhQKEl9tYXhfY29zdF9uYW5vX3VzZCIwCg1SZWNvcmRlZFN0YXRlEhAKCHByb3ZpZGVyGAEgASgJEg0KBW1vZGVsGAIgASgJIpACCgxSZWNvcmRlZFBsYW4SNAoKY2FuZGlkYXRlcxgBIAMoCzIgLnF1aWNrdGhvcm4udjEuUmVjb3JkZWRDYW5kaWRhdGUSDQoFb3JkZXIYAiADKAkSJwoFaGVkZ2UYAyABKAsyGC5xdWlja3Rob3JuLnYxLkhlZGdlUnVsZRIUCgxtYXhfYXR0ZW1wdHMYBCABKA0SEAoIZmFpbG92ZXIYBSABKAgSLQoIdXBzdHJlYW0YBiABKA4yGy5xdWlja3Rob3JuLnYxLlVwc3RyZWFtTW9kZRIeChZlc3RpbWF0ZWRfaW5wdXRfdG9rZW5zGAcgASgEEg0KBXBhbmljGAggAygJEgwKBHR1cm4YCSABKAQi6AEKEVJlY29yZGVkQ2FuZGlkYXRlEg8KB2JhY2tlbmQYASABKAkSDAoEa2VwdBgCIAEoCBIVCghwb3NpdGlvbhgDIAEoDUgAiAEBEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSLAoHY2lyY3VpdBgGIAEoDjIbLnF1aWNrdGhvcm4udjEuQ2lyY3VpdFN0YXRlEhcKCnNsb3dfc3RhcnQYByABKAFIAYgBARIRCgRob3BlGAggASgBSAKIAQFCCwoJX3Bvc2l0aW9uQg0KC19zbG93X3N0YXJ0QgcKBV9ob3BlIjkKClB1cnNlTGV2ZWwSDQoFcHVyc2UYASABKAkSDQoFbGV2ZWwYAiABKAESDQoFYnVyc3QYAyABKAEqgAEKC1JlY29yZGVkUnBjEhwKGFJFQ09SREVEX1JQQ19VTlNQRUNJRklFRBAAEhkKFVJFQ09SREVEX1JQQ19DT01QTEVURRABEiAKHFJFQ09SREVEX1JQQ19TVFJFQU1fQ09NUExFVEUQAhIWChJSRUNPUkRFRF9SUENfRU1CRUQQA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_quickthorn_v1_backend, file_quickthorn_v1_completion, file_quickthorn_v1_directives, file_quickthorn_v1_explanation, file_quickthorn_v1_trace, file_quickthorn_v1_usage]);
+  fileDesc("ChpxdWlja3Rob3JuL3YxL3JlY29yZC5wcm90bxINcXVpY2t0aG9ybi52MSKBCQoORGVjaXNpb25SZWNvcmQSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgoKAmlkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSDgoGY2FsbGVyGAQgASgJEg0KBXJvdXRlGAUgASgJEhAKCHN0cmF0ZWd5GAYgASgJEjkKBmxhYmVscxgHIAMoCzIpLnF1aWNrdGhvcm4udjEuRGVjaXNpb25SZWNvcmQuTGFiZWxzRW50cnkSJwoDcnBjGAggASgOMhoucXVpY2t0aG9ybi52MS5SZWNvcmRlZFJwYxIpCgRwbGFuGAkgASgLMhsucXVpY2t0aG9ybi52MS5SZWNvcmRlZFBsYW4SKAoIYXR0ZW1wdHMYCiADKAsyFi5xdWlja3Rob3JuLnYxLkF0dGVtcHQSFgoJc2VydmVkX2J5GAsgASgNSACIAQESDwoHb3V0Y29tZRgMIAEoCRIyCg1maW5pc2hfcmVhc29uGA0gASgOMhsucXVpY2t0aG9ybi52MS5GaW5pc2hSZWFzb24SIwoFdXNhZ2UYDiABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEhoKDWNvc3RfbmFub191c2QYDyABKANIAYgBARIpCgZwdXJzZXMYECADKAsyGS5xdWlja3Rob3JuLnYxLlB1cnNlTGV2ZWwSFgoOY29uZmlnX3ZlcnNpb24YESABKAkSKwoIZHVyYXRpb24YEiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNZmlyc3RfY29udGVudBgTIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCglkZWxpdmVyZWQYFCABKAQSGQoMcmVxdWVzdF9qc29uGBUgASgJSAKIAQESGAoLYW5zd2VyX2pzb24YFiABKAlIA4gBARIQCghkZWdyYWRlZBgXIAEoCRIrCgVuZWVkcxgYIAEoCzIcLnF1aWNrdGhvcm4udjEuUmVjb3JkZWROZWVkcxIgChNleHRyYV9jb3N0X25hbm9fdXNkGBkgASgDSASIAQESKQoLZXh0cmFfdXNhZ2UYGiABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEiIKBXNlYW1zGBsgAygLMhMucXVpY2t0aG9ybi52MS5TZWFtEgwKBHJ1bmcYHCABKAkSEgoKZXNjYWxhdGlvbhgdIAEoCRIeChFoZWRnZV9wcm9iYWJpbGl0eRgeIAEoAUgFiAEBEhMKC2hlZGdlX2Jhc2lzGB8gASgJEhAKCG5vX2hlZGdlGCAgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3NlcnZlZF9ieUIQCg5fY29zdF9uYW5vX3VzZEIPCg1fcmVxdWVzdF9qc29uQg4KDF9hbnN3ZXJfanNvbkIWChRfZXh0cmFfY29zdF9uYW5vX3VzZEIUChJfaGVkZ2VfcHJvYmFiaWxpdHki0AMKDVJlY29yZGVkTmVlZHMSFAoMY2FwYWJpbGl0aWVzGAEgAygJEg8KB3JlZ2lvbnMYAiADKAkSFQoNZGF0YV9wb2xpY2llcxgDIAMoCRIWCg5jb250ZXh0X3Rva2VucxgEIAEoBBIeChFtYXhfb3V0cHV0X3Rva2VucxgFIAEoBEgAiAEBEh4KEW1heF9jb3N0X25hbm9fdXNkGAYgASgDSAGIAQESMgoPbWF4X2ZpcnN0X3Rva2VuGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKBnN0YXRlcxgIIAMoCzIcLnF1aWNrdGhvcm4udjEuUmVjb3JkZWRTdGF0ZRIRCglwcm92aWRlcnMYCSADKAkSFgoOcHJvdmlkZXJfdG9vbHMYCiABKAgSLQoKZGlyZWN0aXZlcxgLIAEoCzIZLnF1aWNrdGhvcm4udjEuRGlyZWN0aXZlcxIvCgtwcmVmZXJlbmNlcxgMIAEoCzIaLnF1aWNrdGhvcm4udjEuUHJlZmVyZW5jZXMSEAoIZmVhdHVyZXMYDSADKAlCFAoSX21heF9vdXRwdXRfdG9rZW5zQhQKEl9tYXhfY29zdF9uYW5vX3VzZCIwCg1SZWNvcmRlZFN0YXRlEhAKCHByb3ZpZGVyGAEgASgJEg0KBW1vZGVsGAIgASgJIpACCgxSZWNvcmRlZFBsYW4SNAoKY2FuZGlkYXRlcxgBIAMoCzIgLnF1aWNrdGhvcm4udjEuUmVjb3JkZWRDYW5kaWRhdGUSDQoFb3JkZXIYAiADKAkSJwoFaGVkZ2UYAyABKAsyGC5xdWlja3Rob3JuLnYxLkhlZGdlUnVsZRIUCgxtYXhfYXR0ZW1wdHMYBCABKA0SEAoIZmFpbG92ZXIYBSABKAgSLQoIdXBzdHJlYW0YBiABKA4yGy5xdWlja3Rob3JuLnYxLlVwc3RyZWFtTW9kZRIeChZlc3RpbWF0ZWRfaW5wdXRfdG9rZW5zGAcgASgEEg0KBXBhbmljGAggAygJEgwKBHR1cm4YCSABKAQi6AEKEVJlY29yZGVkQ2FuZGlkYXRlEg8KB2JhY2tlbmQYASABKAkSDAoEa2VwdBgCIAEoCBIVCghwb3NpdGlvbhgDIAEoDUgAiAEBEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSLAoHY2lyY3VpdBgGIAEoDjIbLnF1aWNrdGhvcm4udjEuQ2lyY3VpdFN0YXRlEhcKCnNsb3dfc3RhcnQYByABKAFIAYgBARIRCgRob3BlGAggASgBSAKIAQFCCwoJX3Bvc2l0aW9uQg0KC19zbG93X3N0YXJ0QgcKBV9ob3BlIjkKClB1cnNlTGV2ZWwSDQoFcHVyc2UYASABKAkSDQoFbGV2ZWwYAiABKAESDQoFYnVyc3QYAyABKAEqgAEKC1JlY29yZGVkUnBjEhwKGFJFQ09SREVEX1JQQ19VTlNQRUNJRklFRBAAEhkKFVJFQ09SREVEX1JQQ19DT01QTEVURRABEiAKHFJFQ09SREVEX1JQQ19TVFJFQU1fQ09NUExFVEUQAhIWChJSRUNPUkRFRF9SUENfRU1CRUQQA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_quickthorn_v1_backend, file_quickthorn_v1_completion, file_quickthorn_v1_directives, file_quickthorn_v1_events, file_quickthorn_v1_explanation, file_quickthorn_v1_trace, file_quickthorn_v1_usage]);
 
 /**
  * What was decided about one call, why, and what came of it: written once, when the call has ended. Every call that was
@@ -208,6 +210,62 @@ export type DecisionRecord = Message<"quickthorn.v1.DecisionRecord"> & {
    * @generated from field: quickthorn.v1.RecordedNeeds needs = 24;
    */
   needs?: RecordedNeeds | undefined;
+
+  /**
+   * What the lanes that did not serve have cost together, as in RouteTrace.extra_cost_nano_usd.
+   *
+   * @generated from field: optional int64 extra_cost_nano_usd = 25;
+   */
+  extraCostNanoUsd?: bigint | undefined;
+
+  /**
+   * What they consumed together, as in RouteTrace.extra_usage.
+   *
+   * @generated from field: quickthorn.v1.Usage extra_usage = 26;
+   */
+  extraUsage?: Usage | undefined;
+
+  /**
+   * The places where another backend took over an answer that broke. Default: none.
+   *
+   * @generated from field: repeated quickthorn.v1.Seam seams = 27;
+   */
+  seams: Seam[];
+
+  /**
+   * Which rung of the route's degradation ladder answered, as in RouteTrace.rung.
+   *
+   * @generated from field: string rung = 28;
+   */
+  rung: string;
+
+  /**
+   * Identifier of the escalation that was raised for a human, as in RouteTrace.escalation.
+   *
+   * @generated from field: string escalation = 29;
+   */
+  escalation: string;
+
+  /**
+   * The share of calls like this one for which a hedge was planned at all, as in RouteTrace.hedge_probability.
+   *
+   * @generated from field: optional double hedge_probability = 30;
+   */
+  hedgeProbability?: number | undefined;
+
+  /**
+   * What the hedging delay rested on, as in RouteTrace.hedge_basis.
+   *
+   * @generated from field: string hedge_basis = 31;
+   */
+  hedgeBasis: string;
+
+  /**
+   * Why no hedge could be sent, as in RouteTrace.no_hedge.
+   *
+   * @generated from field: string no_hedge = 32;
+   */
+  noHedge: string;
 };
 
 /**

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file quickthorn/v1/trace.proto.
  */
 export const file_quickthorn_v1_trace: GenFile = /*@__PURE__*/
-  fileDesc("ChlxdWlja3Rob3JuL3YxL3RyYWNlLnByb3RvEg1xdWlja3Rob3JuLnYxIsQDCgdBdHRlbXB0Eg8KB2JhY2tlbmQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDQoFbW9kZWwYAyABKAkSJwoFY2F1c2UYBCABKA4yGC5xdWlja3Rob3JuLnYxLkxhbmVDYXVzZRIrCgdvdXRjb21lGAUgASgOMhoucXVpY2t0aG9ybi52MS5MYW5lT3V0Y29tZRIqCgdzdGFydGVkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDWZpcnN0X2NvbnRlbnQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFZW5kZWQYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHZmFpbHVyZRgJIAEoCRIYCgtodHRwX3N0YXR1cxgKIAEoDUgAiAEBEhsKE3Byb3ZpZGVyX3JlcXVlc3RfaWQYCyABKAkSIwoFdXNhZ2UYDCABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEhoKDWNvc3RfbmFub191c2QYDSABKANIAYgBAUIOCgxfaHR0cF9zdGF0dXNCEAoOX2Nvc3RfbmFub191c2QimQIKClJvdXRlVHJhY2USKAoIYXR0ZW1wdHMYASADKAsyFi5xdWlja3Rob3JuLnYxLkF0dGVtcHQSFgoJc2VydmVkX2J5GAIgASgNSACIAQESDQoFbGFiZWwYAyABKAkSDAoEcnVsZRgEIAEoCRIWCg5leHBlcmltZW50X2FybRgFIAEoCRIQCghkZWdyYWRlZBgGIAEoCRIUCgxjYWNoZV9zdGF0dXMYByABKAkSEAoIbm9faGVkZ2UYCCABKAkSLgoLaGVkZ2VfZGVsYXkYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFgoOY29uZmlnX3ZlcnNpb24YCiABKAlCDAoKX3NlcnZlZF9ieUoECAsQDCqhAQoJTGFuZUNhdXNlEhoKFkxBTkVfQ0FVU0VfVU5TUEVDSUZJRUQQABIUChBMQU5FX0NBVVNFX0ZJUlNUEAESFgoSTEFORV9DQVVTRV9TSUxFTkNFEAISFwoTTEFORV9DQVVTRV9GQUlMT1ZFUhADEhQKEExBTkVfQ0FVU0VfUkVUUlkQBBIbChdMQU5FX0NBVVNFX0NPTlRJTlVBVElPThAFKqUBCgtMYW5lT3V0Y29tZRIcChhMQU5FX09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBMQU5FX09VVENPTUVfV09OEAESFQoRTEFORV9PVVRDT01FX0xPU1QQAhIXChNMQU5FX09VVENPTUVfRkFJTEVEEAMSFgoSTEFORV9PVVRDT01FX0JST0tFEAQSGgoWTEFORV9PVVRDT01FX0FCQU5ET05FRBAFYgZwcm90bzM", [file_google_protobuf_duration, file_quickthorn_v1_usage]);
+  fileDesc("ChlxdWlja3Rob3JuL3YxL3RyYWNlLnByb3RvEg1xdWlja3Rob3JuLnYxIsQDCgdBdHRlbXB0Eg8KB2JhY2tlbmQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDQoFbW9kZWwYAyABKAkSJwoFY2F1c2UYBCABKA4yGC5xdWlja3Rob3JuLnYxLkxhbmVDYXVzZRIrCgdvdXRjb21lGAUgASgOMhoucXVpY2t0aG9ybi52MS5MYW5lT3V0Y29tZRIqCgdzdGFydGVkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDWZpcnN0X2NvbnRlbnQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFZW5kZWQYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHZmFpbHVyZRgJIAEoCRIYCgtodHRwX3N0YXR1cxgKIAEoDUgAiAEBEhsKE3Byb3ZpZGVyX3JlcXVlc3RfaWQYCyABKAkSIwoFdXNhZ2UYDCABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEhoKDWNvc3RfbmFub191c2QYDSABKANIAYgBAUIOCgxfaHR0cF9zdGF0dXNCEAoOX2Nvc3RfbmFub191c2Qi6wMKClJvdXRlVHJhY2USKAoIYXR0ZW1wdHMYASADKAsyFi5xdWlja3Rob3JuLnYxLkF0dGVtcHQSFgoJc2VydmVkX2J5GAIgASgNSACIAQESDQoFbGFiZWwYAyABKAkSDAoEcnVsZRgEIAEoCRIWCg5leHBlcmltZW50X2FybRgFIAEoCRIQCghkZWdyYWRlZBgGIAEoCRIUCgxjYWNoZV9zdGF0dXMYByABKAkSEAoIbm9faGVkZ2UYCCABKAkSLgoLaGVkZ2VfZGVsYXkYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFgoOY29uZmlnX3ZlcnNpb24YCiABKAkSHgoRaGVkZ2VfcHJvYmFiaWxpdHkYDCABKAFIAYgBARITCgtoZWRnZV9iYXNpcxgNIAEoCRIgChNleHRyYV9jb3N0X25hbm9fdXNkGA4gASgDSAKIAQESKQoLZXh0cmFfdXNhZ2UYDyABKAsyFC5xdWlja3Rob3JuLnYxLlVzYWdlEgwKBHJ1bmcYECABKAkSEgoKZXNjYWxhdGlvbhgRIAEoCUIMCgpfc2VydmVkX2J5QhQKEl9oZWRnZV9wcm9iYWJpbGl0eUIWChRfZXh0cmFfY29zdF9uYW5vX3VzZEoECAsQDCqhAQoJTGFuZUNhdXNlEhoKFkxBTkVfQ0FVU0VfVU5TUEVDSUZJRUQQABIUChBMQU5FX0NBVVNFX0ZJUlNUEAESFgoSTEFORV9DQVVTRV9TSUxFTkNFEAISFwoTTEFORV9DQVVTRV9GQUlMT1ZFUhADEhQKEExBTkVfQ0FVU0VfUkVUUlkQBBIbChdMQU5FX0NBVVNFX0NPTlRJTlVBVElPThAFKqUBCgtMYW5lT3V0Y29tZRIcChhMQU5FX09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBMQU5FX09VVENPTUVfV09OEAESFQoRTEFORV9PVVRDT01FX0xPU1QQAhIXChNMQU5FX09VVENPTUVfRkFJTEVEEAMSFgoSTEFORV9PVVRDT01FX0JST0tFEAQSGgoWTEFORV9PVVRDT01FX0FCQU5ET05FRBAFYgZwcm90bzM", [file_google_protobuf_duration, file_quickthorn_v1_usage]);
 
 /**
  * One lane: one attempt of one backend within a call.
@@ -199,6 +199,50 @@ export type RouteTrace = Message<"quickthorn.v1.RouteTrace"> & {
    * @generated from field: string config_version = 10;
    */
   configVersion: string;
+
+  /**
+   * The share of calls like this one for which a hedge is planned at all, 0..1. Absent: no hedging, or for every one.
+   *
+   * @generated from field: optional double hedge_probability = 12;
+   */
+  hedgeProbability?: number | undefined;
+
+  /**
+   * What the hedging delay rests on where it was learned, for humans, for example "auto p99: 12000 lanes, 1.03s instead
+   * of 48.8s". Empty = nothing was learned.
+   *
+   * @generated from field: string hedge_basis = 13;
+   */
+  hedgeBasis: string;
+
+  /**
+   * What the lanes that did not serve have cost together, in nano-USD. Absent = unknown for at least one, or none ran.
+   *
+   * @generated from field: optional int64 extra_cost_nano_usd = 14;
+   */
+  extraCostNanoUsd?: bigint | undefined;
+
+  /**
+   * What they consumed together, as far as it is known or estimated. Absent = nothing is known, or none ran.
+   *
+   * @generated from field: quickthorn.v1.Usage extra_usage = 15;
+   */
+  extraUsage?: Usage | undefined;
+
+  /**
+   * Which rung of the route's degradation ladder answered: same_model, lower_tier, cached or canned. New words may be
+   * added. Empty = none, the call was served as planned.
+   *
+   * @generated from field: string rung = 16;
+   */
+  rung: string;
+
+  /**
+   * Identifier of the escalation that was raised for a human. Empty = none.
+   *
+   * @generated from field: string escalation = 17;
+   */
+  escalation: string;
 };
 
 /**
