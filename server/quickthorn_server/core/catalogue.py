@@ -95,12 +95,22 @@ class Limits:
     tpm: int | None = None
 
 
+class Cancelled(Word):
+    """What a provider bills of an attempt that is cancelled."""
+
+    FREE = "free"
+    SO_FAR = "so_far"
+    FULL = "full"
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A configured target.
 
     *model_id* equal = interchangeable.  *embedding_space* names what its vectors may be compared with, "" = it does not
     embed.  *carries*: what its wire format has a field for.  *options* are the provider's own settings.
+
+    *failure_domain* is the one it is in as far as anybody can tell; *shares* the same where the file says so, else "".
 
     *api_key* was read from the variable *api_key_env* or the file *api_key_file*, "" where it was not.  *assumed*: the
     keys that its configuration leaves open and the package's knowledge of the model has filled.
@@ -123,12 +133,14 @@ class Backend:
     regions: frozenset[str] = frozenset()
     data_policies: frozenset[str] = frozenset()
     failure_domain: str = ""
+    shares: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     retires: date | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     breaker: BreakerRule = field(default_factory=BreakerRule)
     slow_start: SlowStart = field(default_factory=SlowStart)
     limits: Limits = field(default_factory=Limits)
+    cancelled: Cancelled = Cancelled.SO_FAR
     embedding_space: str = ""
     carries: frozenset[Feature] = ALL_FEATURES
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -150,16 +162,37 @@ class Upstream(Word):
     WHOLE = "whole"
 
 
+class HedgeTo(Word):
+    """Whom to ask because of silence: who is next, who costs least, or who has been quickest of late."""
+
+    NEXT = "next"
+    CHEAPEST = "cheapest"
+    FASTEST = "fastest"
+
+
 @dataclass(frozen=True, slots=True)
 class HedgeRule:
     """Start another lane after *delay* seconds of silence, or after *percentile* (0..1) of the lane's backend.
 
-    Exactly one of the two is set.  *max_parallel* lanes at most run at once.
+    Exactly one of the two and *target* is set: `auto`, a delay that holds that percentile (0..1) of the calls, where it
+    gains *min_gain* of it (0..1).  *max_parallel* lanes at most run at once.  What hedges may cost, in nano-USD, None =
+    no limit: *max_extra* for one call, *max_extra_hour* for those of any hour.
     """
 
     delay: float | None = None
     percentile: float | None = None
     max_parallel: int = 2
+    target: float | None = None
+    to: HedgeTo = HedgeTo.NEXT
+    min_gain: float = 0.1
+    max_extra: int | None = None
+    max_extra_hour: int | None = None
+
+    @property
+    def aim(self) -> str:
+        """The percentile that the delay is read from, or holds: "p95", "p99.9"; "" = none."""
+        share = self.percentile if self.target is None else self.target
+        return "" if share is None else f"p{round(share * 100, 6):g}"
 
 
 @dataclass(frozen=True, slots=True)
