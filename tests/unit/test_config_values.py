@@ -133,7 +133,7 @@ def test_what_is_left_out_has_the_defaults_of_the_vocabulary() -> None:
     assert (backend.timeouts, backend.breaker, backend.limits) == (Timeouts(), BreakerRule(), Limits())
     assert (route.retry, route.hedge, route.strategy) == (RetryRule(), None, Strategy.PRIORITY)
     assert catalogue.server == ServerRule()
-    assert backend.capabilities == frozenset({"text"})
+    assert backend.capabilities == {"text", "prefill"}
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,7 @@ def test_a_providers_own_settings_arrive_as_plain_values(tmp_path: Path) -> None
     )
     local = load(path, {}).backends["a"]
     assert local.options == {"model_path": str(tmp_path / "tiny.gguf"), "threads": 2, "parallel": 3, "context": 512}
+    assert local.capabilities == {"text"}  # what else such a file can do nobody knows
     assert local.model == "tiny"
 
 

@@ -154,6 +154,8 @@ def capabilities(backend: Backend) -> frozenset[str]:
     if backend.capabilities is None and (found := known(backend)):
         return found.capabilities
     given = frozenset(backend.capabilities or ())
+    if backend.capabilities is None and backend.provider == "local" and backend.model_path is None:
+        return given | {"text", "prefill"}  # tried with the embedded model, and with no other
     return given if _EMBEDS in given else given | {"text"}
 
 

@@ -25,9 +25,13 @@ CAPABILITIES = frozenset(
         "json_schema",
         "reasoning",
         "embeddings",
+        "prefill",
     }
 )
-"""The closed list of capability words; an unknown word is an error."""
+"""The closed list of capability words; an unknown word is an error.
+
+`prefill`: it writes on from an assistant's turn that was begun for it.
+"""
 
 DATA_POLICIES = frozenset({"zdr", "no_training", "hipaa", "gdpr"})
 """The closed list of data policy words."""

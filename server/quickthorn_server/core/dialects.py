@@ -60,8 +60,10 @@ class Dialect:
     *off*: what switches thinking off where no word of *efforts* does.  *echo*: under which name the thinking of a turn
     that called tools goes back, "" = not; *echoes_all*: that of other turns, too.  *schemas*: whether `json_schema` is
     taken.  *system_anywhere*: whether instructions may stand within the conversation.  *short_ids*: calls are named by
-    nine letters and digits.  *document*: the kind of a content part that holds one.  *embed_inputs*, *embed_tokens*:
-    the most that one embeddings request takes.  *can*: capability words that mean something here.
+    nine letters and digits.  *document*: the kind of a content part that holds one.  *prefix*: whether the beginning of
+    an answer, which stands last, is marked so; *begins*: what a request that has one says besides; *echoes*: the answer
+    repeats it.  *embed_inputs*, *embed_tokens*: the most that one embeddings request takes.  *can*: capability words
+    that mean something here.
     """
 
     word: str
@@ -81,6 +83,9 @@ class Dialect:
     system_anywhere: bool = True
     short_ids: bool = False
     document: str = "file"
+    prefix: bool = False
+    begins: Mapping[str, Any] = field(default_factory=dict)
+    echoes: bool = False
     embed_inputs: int = 2048
     embed_tokens: int = 300_000
     keyless: bool = False
@@ -108,7 +113,7 @@ COMPATIBLE = replace(
     base_url="",
     has=OPENAI.has | {Feature.TOP_K, Feature.DOCUMENT_URI, Feature.AUDIO_URI, Feature.VIDEO_URI},
     limit="max_tokens",
-    can=_USUAL | {"documents", "audio", "video"},
+    can=_USUAL | {"documents", "audio", "video", "prefill"},
 )
 """What a server that speaks like OpenAI, and is none that is known, may do: it will say so itself if it does not."""
 
@@ -130,6 +135,7 @@ _ROWS = (
     ),
     Dialect(
         # "Thinking Mode": effort low, high, max; thinking must come back where tools are called, and may elsewhere.
+        # "Chat Prefix Completion (Beta)": at https://api.deepseek.com/beta alone.
         "deepseek",
         "https://api.deepseek.com",
         lacks=_PICTURES
@@ -145,7 +151,8 @@ _ROWS = (
         echo="reasoning_content",
         echoes_all=True,
         schemas=False,
-        can=_USUAL - {"vision", "json_schema", "embeddings"},
+        prefix=True,
+        can=_USUAL - {"vision", "json_schema", "embeddings"} | {"prefill"},
     ),
     Dialect(
         "openrouter",
@@ -155,10 +162,11 @@ _ROWS = (
         efforts=_efforts(max="xhigh"),
         budget="reasoning.max_tokens",
         echo="reasoning",
-        can=_USUAL | {"documents", "audio", "video"},
+        can=_USUAL | {"documents", "audio", "video", "prefill"},
     ),
     Dialect(
         # It thinks or it does not; calls have identifiers of nine letters and digits, and another is refused.
+        # "Prefix": the answer begins with the prefix, said once more.
         "mistral",
         "https://api.mistral.ai/v1",
         has=frozenset({Feature.DOCUMENT_URI}),
@@ -169,9 +177,11 @@ _ROWS = (
         system_anywhere=False,
         short_ids=True,
         document="document_url",
+        prefix=True,
+        echoes=True,
         embed_inputs=1024,
         embed_tokens=16_000,
-        can=_USUAL | {"documents", "audio"},
+        can=_USUAL | {"documents", "audio", "prefill"},
     ),
     Dialect("xai", "https://api.x.ai/v1", can=_USUAL - {"embeddings"}),
     Dialect(
@@ -179,8 +189,9 @@ _ROWS = (
         has=frozenset({Feature.TOP_K, Feature.AUDIO_URI, Feature.VIDEO_URI, Feature.TOKEN_INPUTS}),
         budget="thinking_token_budget",
         echo="reasoning",
+        begins={"add_generation_prompt": False, "continue_final_message": True},
         keyless=True,
-        can=_USUAL | {"audio", "video"},
+        can=_USUAL | {"audio", "video", "prefill"},
     ),
     Dialect(
         # "Reasoning": `reasoning_effort` is a word, or a number of tokens.

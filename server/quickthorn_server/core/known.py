@@ -96,12 +96,12 @@ KNOWN: Mapping[str, Known] = {
                 Feature.TOOL_ERRORS,
             }
         ),
-        _WORDS | {"vision", "documents"},
+        _WORDS | {"vision", "documents", "prefill"},
         "https://api.anthropic.com",
         settings=frozenset({"api_version"}),
     ),
-    "gemini": Known(_GEMINI, CAPABILITIES, "https://generativelanguage.googleapis.com"),
-    "vertex": Known(_GOOGLE, CAPABILITIES, settings=frozenset({"project", "location"})),
+    "gemini": Known(_GEMINI, CAPABILITIES - {"prefill"}, "https://generativelanguage.googleapis.com"),
+    "vertex": Known(_GOOGLE, CAPABILITIES - {"prefill"}, settings=frozenset({"project", "location"})),
     "bedrock": Known(
         frozenset(
             {
@@ -127,7 +127,7 @@ KNOWN: Mapping[str, Known] = {
                 Feature.IMAGE_INPUTS,
             }
         ),
-        _WORDS | {"vision", "documents", "audio", "video", "embeddings"},
+        _WORDS | {"vision", "documents", "audio", "video", "embeddings", "prefill"},
         keyless=True,  # credentials of the machine will do
         settings=frozenset({"aws_region"}),
     ),
@@ -150,7 +150,7 @@ KNOWN: Mapping[str, Known] = {
     ),
     "local": Known(
         _SAMPLING | {Feature.TOP_K, Feature.TOOL_CHOICE, Feature.PARALLEL_TOOL_CALLS, Feature.STRICT_SCHEMA},
-        _WORDS | {"json_object"},
+        _WORDS | {"json_object", "prefill"},
         keyless=True,
         settings=frozenset({"model_path", "context", "parallel", "threads"}),
         remote=False,

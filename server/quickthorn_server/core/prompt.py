@@ -104,7 +104,10 @@ class ReasoningOptions:
 
 @value
 class Prompt:
-    """Everything that reaches the model; *provider_options_json* maps a provider's name to JSON object text."""
+    """Everything that reaches the model; *provider_options_json* maps a provider's name to JSON object text.
+
+    *prefill*: the last message is the beginning of the answer, and the model is to write on from its end.
+    """
 
     messages: tuple[Message, ...]
     system: tuple[Part, ...] = ()
@@ -114,3 +117,4 @@ class Prompt:
     sampling: Sampling = field(default_factory=Sampling)
     reasoning: ReasoningOptions = field(default_factory=ReasoningOptions)
     provider_options_json: Mapping[str, str] = field(default_factory=dict)
+    prefill: bool = False

@@ -63,6 +63,8 @@ class RequestForm:
             fields["stream"] = True
         fields |= self._params
         fields |= self._thinking(prompt, limit, fields)
+        if prompt.prefill and turned_on(fields.get("thinking") or {}):
+            fields["thinking"] = None  # a default: thinking stands before the answer, which has begun
         fields |= self._tunables(prompt.sampling)
         fields |= tools(prompt.tools, prompt.tool_choice)
         fields |= self._config(prompt)

@@ -100,7 +100,7 @@ class RequestForm:
 
     def _defaults(self, special: Mapping[str, Any]) -> dict[str, Any]:
         """Return the backend's settings, without those that a Claude which thinks refuses."""
-        thinks = special.get("thinking", _OFF)["type"] != _OFF["type"]
+        thinks = (special.get("thinking") or _OFF)["type"] != _OFF["type"]
         return {name: value for name, value in self._inference.items() if not (thinks and name in _SAMPLING)}
 
     def _special(self, prompt: Prompt) -> dict[str, Any]:
@@ -114,6 +114,8 @@ class RequestForm:
         named = prompt.sampling.max_output_tokens or self._inference.get("maxTokens")
         limit = output_limit(named, reasoning, self._rules)
         mode = thinking(reasoning, self._rules, limit)
+        if mode is None and prompt.prefill:
+            return {**fields, "thinking": None}  # not even as a default: it stands before the answer, which has begun
         return fields if mode is None else {**fields, "thinking": mode}
 
     def _top_k(self, top_k: int) -> dict[str, Any]:

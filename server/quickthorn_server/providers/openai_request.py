@@ -52,6 +52,9 @@ class RequestForm:
             "model": self._model,
             "messages": self._turns.messages(prompt.system, prompt.messages),
         }
+        if prompt.prefill:
+            fields["messages"][-1] |= {"prefix": True} if self._dialect.prefix else {}
+            fields |= self._dialect.begins
         if not whole:
             fields["stream"] = True
             if self._dialect.asks_usage:

@@ -17,6 +17,7 @@ from quickthorn_server.providers.anthropic import AnthropicFormat
 from quickthorn_server.providers.azure import AzureFormat
 from quickthorn_server.providers.bedrock import BedrockFormat
 from quickthorn_server.providers.cohere import CohereFormat
+from quickthorn_server.providers.echo import Echoless
 from quickthorn_server.providers.gemini import GeminiFormat
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider, WireFormat
@@ -48,7 +49,8 @@ def _provider(backend: Backend, http: HttpClient) -> Provider:
         case "bedrock":
             return bedrock.provider(backend, http)
         case word:
-            return HttpProvider(WIRE_FORMATS[word](backend), http)
+            provider = HttpProvider(WIRE_FORMATS[word](backend), http)
+            return Echoless(provider) if word in DIALECTS and DIALECTS[word].echoes else provider
 
 
 class Providers(Mapping[str, Provider]):
