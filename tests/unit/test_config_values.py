@@ -25,6 +25,7 @@ from quickthorn_server.core.catalogue import (
     Timeouts,
     Upstream,
 )
+from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.dialects import AZURE, COMPATIBLE, DIALECTS, OPENAI, RESPONSES
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.usage import Price, Tier
@@ -58,10 +59,12 @@ backends:
     slow_start: {window: 1m, aggression: 1.5, min_weight: 25%}
     limits: {in_flight: 200, rpm: 5000, tpm: 2000000}
   - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
+  - {name: last, provider: local}
 routes:
   - name: default
-    backends: [fast, {backend: steady, weight: 2, group: 1}]
+    backends: [fast, {backend: steady, weight: 2, group: 1}, {backend: last, fallback_on: [503, timeout]}]
     strategy: weighted
+    on_status: {404: elsewhere, 402: terminal, 409: retry}
     hedge: {delay: p95, max_parallel: 2}
     retry: {attempts: 5, on: [503, timeout]}
     on_break: fail
@@ -116,7 +119,13 @@ def test_every_key_arrives() -> None:
         carries=COMPATIBLE.carries,
     )
     (route,) = catalogue.routes.values()
-    assert route.entries == (Entry("fast"), Entry("steady", 2, 1))
+    waiting = Entry("last", fallback_on=frozenset({503, "timeout"}))
+    assert route.entries == (Entry("fast"), Entry("steady", 2, 1), waiting)
+    assert route.on_status == {
+        404: FailureClass.ELSEWHERE,
+        402: FailureClass.TERMINAL,
+        409: FailureClass.RETRY,
+    }
     assert (route.strategy, route.upstream) == (Strategy.WEIGHTED, Upstream.WHOLE)
     assert route.hedge == HedgeRule(percentile=0.95, max_parallel=2)
     assert route.retry == RetryRule(5, frozenset({503, "timeout"}))

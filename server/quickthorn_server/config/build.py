@@ -15,8 +15,9 @@ from quickthorn_server.config.errors import Location
 from quickthorn_server.config.form import Parts
 from quickthorn_server.config.references import References
 from quickthorn_server.config.root import Caller, Records, Tls
-from quickthorn_server.config.route import Hedge, Route
+from quickthorn_server.config.route import Entry, Hedge, Route
 from quickthorn_server.core import catalogue
+from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.secret import Secret
 
@@ -111,14 +112,19 @@ def _options(backend: Backend, references: References) -> dict[str, Any]:
 def _route(route: Route) -> catalogue.Route:
     return catalogue.Route(
         name=route.name,
-        entries=tuple(catalogue.Entry(entry.backend, entry.weight, entry.group) for entry in route.backends),
+        entries=tuple(map(_entry, route.backends)),
         strategy=catalogue.Strategy(route.strategy),
         hedge=_hedge(route.hedge) if route.hedge else None,
         budget=defaults.budget_rule(route),
         retry=defaults.retry_rule(route),
         upstream=catalogue.Upstream(route.upstream),
         max_ejected=defaults.max_ejected(route),
+        on_status=MappingProxyType({status: FailureClass(word) for status, word in (route.on_status or {}).items()}),
     )
+
+
+def _entry(entry: Entry) -> catalogue.Entry:
+    return catalogue.Entry(entry.backend, entry.weight, entry.group, frozenset(entry.fallback_on or ()))
 
 
 def _hedge(hedge: Hedge) -> catalogue.HedgeRule:

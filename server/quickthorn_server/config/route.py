@@ -13,6 +13,7 @@ from quickthorn_server.config.kinds import BudgetShare, HedgeDelay, Percentile, 
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Later, Name, OneOf, nearest
 from quickthorn_server.core.catalogue import Strategy, Upstream
+from quickthorn_server.core.classes import FailureClass
 
 RETRY_WORDS = frozenset({"timeout", "connect"})
 _FAULTS = range(400, 600)
@@ -25,10 +26,16 @@ def _cause(value: Any) -> Any:
         if value not in _FAULTS:
             refuse(f"{value} is no HTTP status of a fault", "write one from 400 to 599")
     elif not isinstance(value, str):
-        refuse(f"{shown(value)} is nothing to retry on", "write an HTTP status like 503, or timeout, or connect")
+        refuse(f"{shown(value)} is nothing to act on", "write an HTTP status like 503, or timeout, or connect")
     elif value not in RETRY_WORDS:
         refuse(f"unknown cause {shown(value)}", nearest(value, RETRY_WORDS))
     return value
+
+
+def _status(key: str) -> int:
+    if not (key.isascii() and key.isdigit() and int(key[:4]) in _FAULTS):
+        refuse(f"{shown(key)} is no HTTP status of a fault", "write one from 400 to 599")
+    return int(key)
 
 
 Cause = Annotated[
@@ -38,6 +45,8 @@ Cause = Annotated[
         {"anyOf": [{"type": "integer", "minimum": 400, "maximum": 599}, {"enum": sorted(RETRY_WORDS)}]},
     ),
 ]
+Status = Annotated[int, BeforeValidator(_status), WithJsonSchema({"type": "string", "pattern": "^[45][0-9][0-9]$"})]
+Class = Annotated[str, OneOf("class", frozenset(item.value for item in FailureClass))]
 
 
 class Entry(Strict):
@@ -51,8 +60,11 @@ class Entry(Strict):
     """Lower groups are asked first; default 0."""
     tier: Annotated[Any, Later()] = None
     """The provider's service tier.  Not available in this version."""
-    fallback_on: Annotated[Any, Later()] = None
-    """What else this backend stands in for.  Not available in this version."""
+    fallback_on: Annotated[list[Cause], Field(min_length=1)] | None = None
+    """It waits, and is asked only after another has failed with one of these: [429, 503, timeout, connect].
+
+    Left out = it does not wait.  Never first, and never because of silence.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -124,6 +136,11 @@ class Route(Strict):
     """What to do when an answer breaks after its first piece; default fail."""
     upstream: Annotated[str, OneOf("upstream", frozenset(item.value for item in Upstream))] = "auto"
     """Whether unary calls stream upstream: `auto` = whole only where there is one candidate; default auto."""
+    on_status: dict[Status, Class] | None = None
+    """What follows from a failure with a status, instead of what is usual: {404: elsewhere, 402: terminal, 409: retry}.
+
+    `retry` asks others, then the same again; `elsewhere` only others; `terminal` nobody.
+    """
     max_ejected: Share | None = None
     """The share of a call's backends that their circuits may keep out; default 50%, 100% = all.
 

@@ -12,6 +12,7 @@ from quickthorn_server.config.errors import Finding, Location
 from quickthorn_server.config.form import Parts
 from quickthorn_server.config.root import Caller
 from quickthorn_server.config.route import Hedge, Route
+from quickthorn_server.config.route_rules import STANDBY_RULES, in_turn
 from quickthorn_server.config.words import nearest
 
 _ROUNDING = 1e-9  # 29 % of 100 is 29, whatever binary floating point says
@@ -83,18 +84,21 @@ def _no_weight(route: Route) -> Iterator[Finding]:
 def _hedging(route: Route) -> Iterator[Finding]:
     if route.hedge is None:
         return
-    if len(route.backends) == 1:
+    if len(in_turn(route)) == 1:
         hint = 'add a backend to the route, or remove "hedge"'
-        yield Finding(("hedge",), "hedging needs a second backend", hint, at_key=True)
+        whose = "" if len(route.backends) == 1 else " that does not wait for a failure"
+        yield Finding(("hedge",), f"hedging needs a second backend{whose}", hint, at_key=True)
     else:
         yield from _too_parallel(route, route.hedge)
 
 
 def _too_parallel(route: Route, hedge: Hedge) -> Iterator[Finding]:
     location = ("hedge", "max_parallel")
-    if hedge.max_parallel > len(route.backends):
-        message = f"{hedge.max_parallel} lanes, and the route has {len(route.backends)} backends"
-        yield Finding(location, message, f"write at most {len(route.backends)}")
+    racing = len(in_turn(route))
+    if hedge.max_parallel > racing > 0:
+        which = "backends" if racing == len(route.backends) else "backends that do not wait for a failure"
+        message = f"{hedge.max_parallel} lanes, and the route has {racing} {which}"
+        yield Finding(location, message, f"write at most {racing}")
     attempts = retry_rule(route).attempts
     if hedge.max_parallel > attempts:
         message = f"{hedge.max_parallel} lanes, and retry.attempts allows {attempts} in a whole call"
@@ -181,5 +185,6 @@ _ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     _hedging,
     _wide_budget,
     _idle_guard,
+    *STANDBY_RULES,
 )
 _CALLER_RULES: tuple[Callable[[Caller], Iterator[Finding]], ...] = (_both_keys, _no_caller_key)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.features import ALL_FEATURES, Feature
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price
@@ -219,11 +220,16 @@ class BudgetRule:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A backend's place in a route.  Lower *group* first; *weight* shares turns inside a group."""
+    """A backend's place in a route.  Lower *group* first; *weight* shares turns inside a group.
+
+    *fallback_on*: it waits for a lane to fail with one of these (HTTP statuses, `timeout`, `connect`); empty = it does
+    not wait.
+    """
 
     backend: str
     weight: int = 1
     group: int = 0
+    fallback_on: frozenset[int | str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +237,7 @@ class Route:
     """A name callers ask for, and the backends that may answer it.
 
     *max_ejected*: the share of them that their circuits may keep out, 0..1; beyond it circuits are passed by.
+    *on_status*: what follows from a failure with that HTTP status, instead of what the failure table says.
     """
 
     name: str
@@ -241,6 +248,7 @@ class Route:
     retry: RetryRule = field(default_factory=RetryRule)
     upstream: Upstream = Upstream.AUTO
     max_ejected: float = 0.5
+    on_status: Mapping[int, FailureClass] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ class Drop(Word):
     OTHER_MODEL = "other_model"
     WEIGHT_ZERO = "weight_zero"
     KEY_REFUSED = "key_refused"
+    STANDBY = "standby"
 
 
 class Verdict(NamedTuple):
@@ -144,8 +145,9 @@ class Plan:
     *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
     *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
     arrival, None = no limit.  *left_out*: what a kept backend cannot carry, by its name.  *panic*: who may be asked in
-    spite of its open circuit once nobody else may be, best hope first.  *outline*, *turn* and *knowledge* are what the
-    plan was made of; *outline* None = it was made by hand.
+    spite of its open circuit once nobody else may be, best hope first.  *standby*: who in *order* waits for a lane to
+    fail with one of these statuses and words.  *outline*, *turn* and *knowledge* are what the plan was made of;
+    *outline* None = it was made by hand.
     """
 
     route: Route
@@ -162,6 +164,7 @@ class Plan:
     config_version: str
     left_out: Mapping[str, frozenset[Feature]] = field(default_factory=dict)
     panic: tuple[Backend, ...] = ()
+    standby: Mapping[str, frozenset[int | str]] = field(default_factory=dict)
     outline: Outline | None = None
     turn: int = 0
     knowledge: Knowledge = field(default_factory=Knowledge)

@@ -104,6 +104,7 @@ class Carried:
             healthy=estate.breakers.healthy,
             random_=estate.random_,
             deadline=call.deadline,
+            refused=self._refused,
         )
         self.race = Race(
             plan.hedging,

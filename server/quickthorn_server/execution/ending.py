@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from quickthorn_server.core.attempt import Trace
+from quickthorn_server.core.classes import FailureClass, meaning
 from quickthorn_server.core.ends import CallError
-from quickthorn_server.core.failures import MEANING, BackendError, Failure, Reason
+from quickthorn_server.core.failures import BackendError, Failure, Reason
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.execution.lane import Lane
 from quickthorn_server.execution.rate_gate import clamped
@@ -28,8 +29,7 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
     route = plan.route.name
     errors = [(lane.backend.name, lane.error) for lane in lanes if lane.error is not None]
     errors += _gated(refused, {name for name, _ in errors})
-    candidates = plan.order if plan.failover else plan.order[:1]
-    everybody = {backend.name for backend in candidates} <= {name for name, _ in errors}
+    everybody = _candidates(plan, refused) <= {name for name, _ in errors}
     if not errors or not (lanes or everybody):
         message = f"every circuit of route {route} is open"
         if errors:
@@ -40,9 +40,10 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
             message = f"the circuit of backend {plan.order[0].name} is open, and the call may not fail over"
         soonest = min((each.retry_after for each in refused if not isinstance(each, KeyRefused)), default=_SOON)
         return CallError(Reason.NO_HEALTHY_BACKEND, message, retry_after=soonest, trace=trace)
-    reason = reason_of([error for _, error in errors], everybody=everybody)
+    reason = reason_of([error for _, error in errors], plan.route.on_status, everybody=everybody)
     if reason is Reason.REJECTED:
-        rejecting = next(name for name, error in errors if MEANING[error.failure].terminal)
+        terminal = (name for name, error in errors if meaning(error, plan.route.on_status).terminal)
+        rejecting = next(terminal, errors[0][0])
         message = f"backend {rejecting} says that the request is bad"
         return CallError(reason, message, trace=trace, metadata={"backend": rejecting})
     told = ", ".join(f"{name} {error.failure.value}" for name, error in errors)
@@ -50,6 +51,16 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
     facts = {name: str(error) for name, error in errors} if reason in _NOTHING_HELPS else None
     message = f"no backend of route {route} answered: {told}"
     return CallError(reason, message, retry_after=wait, trace=trace, metadata=facts)
+
+
+def _candidates(plan: Plan, refused: Collection[Refused]) -> set[str]:
+    """Return who could have answered; who only waits for a certain failure could not, unless it came and it *refused*.
+
+    Should one of those have been asked, it is among the lanes.
+    """
+    candidates = plan.order if plan.failover else plan.order[:1]
+    turned_away = {each.backend for each in refused}
+    return {each.name for each in candidates if each.name not in plan.standby or each.name in turned_away}
 
 
 def _gated(refused: Sequence[Refused], failed: Collection[str]) -> list[tuple[str, BackendError]]:
@@ -63,12 +74,12 @@ def _gated(refused: Sequence[Refused], failed: Collection[str]) -> list[tuple[st
     return [(backend, error) for backend, error in known.items() if backend not in failed]
 
 
-def reason_of(errors: Sequence[BackendError], *, everybody: bool) -> Reason:
-    """Return what *errors*, in the order in which their lanes ran, mean for the call.
+def reason_of(errors: Sequence[BackendError], on_status: Mapping[int, FailureClass], *, everybody: bool) -> Reason:
+    """Return what *errors*, in the order in which their lanes ran, mean for the call; *on_status* is the route's.
 
     *everybody*: each candidate is among those that failed, so that what they agree on holds everywhere.
     """
-    meanings = [MEANING[error.failure] for error in errors]
+    meanings = [meaning(error, on_status) for error in errors]
     first = next((meaning for meaning in meanings if meaning.terminal), meanings[0])
     said = {meaning.alone for meaning in meanings}
     if (everybody and len(said) == 1) or not first.unanimous:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from quickthorn_server.core.attempt import Cause
 from quickthorn_server.core.catalogue import Backend, RetryRule
-from quickthorn_server.core.failures import MEANING, BackendError, Failure
+from quickthorn_server.core.classes import FailureClass, caused, classed, meaning
+from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.value import value
 from quickthorn_server.execution.alarm import TICK
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.purses import Purse, RoutePurses
+from quickthorn_server.execution.refusal import Refused
+from quickthorn_server.execution.standby import Standby
 
 _BASE, _CAP = 0.25, 8.0  # seconds; full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015)
-_STATUSES = {
-    Failure.RATE_LIMITED: frozenset({429}),
-    Failure.OVERLOADED: frozenset({503, 529}),
-    Failure.UNAVAILABLE: frozenset({500}),
-}
 _LONGEST_WAIT = 30.0  # seconds; a provider that asks for more is not asked again in this call
 
 Admit = Callable[[Backend], Permit | None]
@@ -39,7 +37,8 @@ class Start:
 class Schedule:
     """Decides, never does.  *random_* draws the jitter; instants are the loop's, in seconds.
 
-    A start that is handed out holds a permit: whoever takes it must launch the lane.
+    A start that is handed out holds a permit: whoever takes it must launch the lane.  *refused* is where *admit* says
+    why it gave none.
     """
 
     __slots__ = (
@@ -53,12 +52,15 @@ class Schedule:
         "_healthy",
         "_lanes",
         "_lost",
+        "_on_status",
         "_order",
         "_owed",
         "_purses",
         "_random",
+        "_refused",
         "_rule",
         "_spared",
+        "_standby",
         "_started",
         "again",
         "degraded",
@@ -75,14 +77,21 @@ class Schedule:
         healthy: Callable[[str], bool],
         random_: random.Random,
         deadline: float | None,
+        refused: Sequence[Refused] = (),
     ) -> None:
         self._order = plan.order
+        self._standby: Standby | None = None
+        if plan.standby:
+            self._standby = Standby(plan.order, plan.standby)
+            self._order = tuple(backend for backend in plan.order if backend.name not in plan.standby)
         self._asked = 0  # of them
-        self._lanes = len(plan.order) if plan.failover else plan.hedging.max_parallel if plan.hedging else 1
+        self._lanes = len(self._order) if plan.failover else plan.hedging.max_parallel if plan.hedging else 1
         self._lost: deque[Backend] | None = None
         self._spared = plan.panic if plan.failover else tuple(each for each in plan.panic if each is plan.order[0])
         self._failover = plan.failover
         self._rule = plan.retry
+        self._on_status = plan.route.on_status
+        self._refused = refused
         self._admit = admit
         self._admit_in_panic = admit_in_panic
         self._purses = purses
@@ -105,11 +114,13 @@ class Schedule:
 
     def failed(self, backend: Backend, error: BackendError, now: float) -> None:
         """Take in that a lane failed at *now*."""
-        if MEANING[error.failure].terminal:
+        if meaning(error, self._on_status).terminal:
             self._ended = True
             return
         self._owed += 1
-        if _retryable(error, self._rule):
+        if self._standby is not None:
+            self._standby.failed(error)
+        if _retryable(error, self._rule, self._on_status):
             self._put_back(backend, error, now)
 
     def lost(self, backend: Backend) -> None:
@@ -123,7 +134,7 @@ class Schedule:
         self._purses.feed()
         if self._failover:
             return self._fresh_one(Cause.FIRST)
-        backend = self._next()
+        backend = self._next(Cause.FIRST)
         start = None if backend is None else self._leave(backend, Cause.FIRST)
         return start or self._spared_one(Cause.FIRST)
 
@@ -151,7 +162,7 @@ class Schedule:
 
     def _fresh_one(self, cause: Cause) -> Start | None:
         """Take the next candidate that was not asked yet, or lost, and whose circuit admits it."""
-        while (backend := self._next()) is not None:
+        while (backend := self._next(cause)) is not None:
             start = self._leave(backend, cause)
             if start is not None:
                 return start
@@ -164,14 +175,20 @@ class Schedule:
         costs its one free attempt and what the purse pays beyond it: no more than it may with circuits held closed.
         """
         for backend in self._spared:
+            if self._standby is not None and not self._standby.may_ask(backend):
+                continue
             start = self._leave(backend, cause, in_panic=True)
             if start is not None:
                 self.degraded = f"panic: {start.backend.name} was asked in spite of its open circuit"
                 return start
         return None
 
-    def _next(self) -> Backend | None:
-        """Take the next candidate of the plan, or behind the last one who lost."""
+    def _next(self, cause: Cause) -> Backend | None:
+        """Take the next candidate of the plan, or behind the last one who lost.  Silence calls nobody who waits."""
+        if self._standby is not None and cause is not Cause.SILENCE:
+            backend = self._standby.take(self._asked)
+            if backend is not None:
+                return backend
         if self._asked < self._lanes and self._asked < len(self._order):
             self._asked += 1
             return self._order[self._asked - 1]
@@ -183,6 +200,8 @@ class Schedule:
             return None  # the first of it is `may_start`
         permit = self._admit_in_panic(backend) if in_panic else self._admit(backend)
         if permit is None:
+            if self._standby is not None and self._refused:
+                self._standby.refused(self._refused[-1])
             return None
         if purse is not None:
             purse.pay()
@@ -215,14 +234,8 @@ class Schedule:
             self.again.sort(key=lambda due: due[0])
 
 
-def _retryable(error: BackendError, rule: RetryRule) -> bool:
-    """Whether the same backend may be asked again: the kind allows it and the route names it."""
-    if not MEANING[error.failure].again:
+def _retryable(error: BackendError, rule: RetryRule, on_status: Mapping[int, FailureClass]) -> bool:
+    """Whether the same backend may be asked again: the class allows it, and the route names it, there or in `retry`."""
+    if not meaning(error, on_status).again:
         return False
-    if error.failure is Failure.TIMEOUT:
-        return "timeout" in rule.on
-    if error.failure in {Failure.CONNECT, Failure.LOST}:
-        return "connect" in rule.on
-    if error.http_status in {None, 200}:  # told inside a stream: judged by the statuses that would have told it
-        return not rule.on.isdisjoint(_STATUSES.get(error.failure, frozenset()))
-    return error.http_status in rule.on
+    return classed(error, on_status) is FailureClass.RETRY or caused(error, rule.on)

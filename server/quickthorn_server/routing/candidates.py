@@ -15,6 +15,7 @@ from quickthorn_server.core.request import Objective
 from quickthorn_server.routing.eligibility import judged_by
 from quickthorn_server.routing.ordering import ordered, preferred
 from quickthorn_server.routing.slow_start import eased
+from quickthorn_server.routing.standby import beside, told, waiting
 
 _MOST = 1024  # judgements kept; callers choose capabilities, so there might be very many
 
@@ -22,12 +23,13 @@ _MOST = 1024  # judgements kept; callers choose capabilities, so there might be 
 class Candidates(NamedTuple):
     """All of a route's entries with the verdict about each, and those kept in the order in which to ask them.
 
-    *left_out*: what one of those kept cannot carry, by its name.
+    *left_out*: what one of those kept cannot carry, by its name.  *standby*: who waits for which failures, by name.
     """
 
     verdicts: tuple[Verdict, ...]
     order: tuple[Backend, ...]
     left_out: Mapping[str, frozenset[Feature]]
+    standby: Mapping[str, frozenset[int | str]]
 
 
 class _Judged(NamedTuple):
@@ -65,29 +67,28 @@ class Judges:
                 if route.strategy is Strategy.WEIGHTED:
                     found = found._replace(order=self._turned(route, known.kept, turn))
                 if knowledge.ramps:
-                    found = found._replace(order=tuple(eased(list(found.order), route, knowledge, turn)))
+                    order = beside(found.order, found.standby, lambda asked: eased(asked, route, knowledge, turn))
+                    found = found._replace(order=tuple(order))
                 return found
-        verdicts, kept = self._judge(call, route, need, keys_refused)
+        verdicts, kept, standby = self._judge(call, route, need, keys_refused)
         order = preferred(list(self._turned(route, kept, turn)), call.preferences, need)
-        if knowledge.ramps:
-            order = eased(order, route, knowledge, turn)
+        order = beside(order, standby, lambda asked: eased(asked, route, knowledge, turn))
         if call.directives.same_model and order:
             verdicts, order = _same_model(verdicts, order)
-        return Candidates(verdicts, tuple(order), _left_out(order, need))
+        return Candidates(verdicts, tuple(order), _left_out(order, need), standby)
 
     def _judge_plain(self, call: Outline, route: Route, keys_refused: frozenset[str]) -> _Judged:
-        verdicts, kept = self._judge(call, route, replace(call.needs, context_tokens=0), keys_refused)
+        verdicts, kept, standby = self._judge(call, route, replace(call.needs, context_tokens=0), keys_refused)
         order = self._turned(route, kept, 0)
         room = min((backend.context_window for backend in order if backend.context_window is not None), default=inf)
-        return _Judged(Candidates(verdicts, order, _left_out(order, call.needs)), kept, room)
+        return _Judged(Candidates(verdicts, order, _left_out(order, call.needs), standby), kept, room)
 
     def _judge(
         self, call: Outline, route: Route, need: Needs, keys_refused: frozenset[str]
-    ) -> tuple[tuple[Verdict, ...], tuple[Entry, ...]]:
+    ) -> tuple[tuple[Verdict, ...], tuple[Entry, ...], Mapping[str, frozenset[int | str]]]:
         weighted = route.strategy is Strategy.WEIGHTED
         judge = judged_by(need, call.directives)
         verdicts: list[Verdict] = []
-        kept: list[Entry] = []
         for entry in route.entries:
             backend = self._backends[entry.backend]
             if weighted and entry.weight == 0:
@@ -97,9 +98,10 @@ class Judges:
             if keys_refused and verdict.drop is None and backend.name in keys_refused:
                 verdict = Verdict(backend, Drop.KEY_REFUSED, "its provider refused its key")
             verdicts.append(verdict)
-            if verdict.drop is None:
-                kept.append(entry)
-        return tuple(verdicts), tuple(kept)
+        standby = waiting(route, verdicts, call.directives.backend)
+        judged = told(verdicts, standby) if standby else tuple(verdicts)
+        kept = tuple(entry for entry, verdict in zip(route.entries, judged, strict=True) if verdict.drop is None)
+        return judged, kept, standby
 
     def _turned(self, route: Route, kept: tuple[Entry, ...], turn: int) -> tuple[Backend, ...]:
         return tuple([self._backends[entry.backend] for entry in ordered(kept, route.strategy, turn)])

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from quickthorn_server.core.features import named
 from quickthorn_server.core.plan import Circuit, Plan
 from quickthorn_server.core.request import Objective, Request
+from quickthorn_server.routing import standby
 from quickthorn_server.routing.guard import said
 
 
@@ -21,9 +22,13 @@ def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:
         if circuit is not Circuit.CLOSED:
             told.append(f"{backend.name}: its circuit is {circuit.value}")
     ramps = plan.knowledge.ramps
-    back = (backend.name for backend in plan.order if backend.name in ramps)
-    told.extend(f"{name}: it recovers, and has {ramps[name]:.0%} of its usual calls" for name in back)
+    order = [backend.name for backend in plan.order]
+    told.extend(f"{name}: it recovers, and has {ramps[name]:.0%} of its usual calls" for name in order if name in ramps)
     told.extend(said(plan.panic))
+    told.extend(
+        f"{name}: it is asked only after {standby.listed(plan.standby[name])}" for name in order if name in plan.standby
+    )
+    told.extend(standby.said(plan.route.on_status))
     told.extend(f"{backend.name}: it is at its limit" for backend in plan.order if backend.name in limited)
     told.extend(f"{name}: it would be asked without {named(lacking)}" for name, lacking in plan.left_out.items())
     wishes = request.preferences

@@ -14,13 +14,18 @@ from quickthorn_server.routing.eligibility import worst_cost
 
 
 def ordered(entries: Sequence[Entry], strategy: Strategy, turn: int) -> list[Entry]:
-    """Return *entries* in the order in which to ask them; lower groups first."""
+    """Return *entries* in the order in which to ask them; lower groups first.
+
+    Who waits for another to fail takes no turn, and is not first.
+    """
     if strategy is Strategy.PRIORITY:
-        return sorted(entries, key=_group)
+        return _led(sorted(entries, key=_group))
     result: list[Entry] = []
     for _, members in groupby(sorted(entries, key=_group), key=_group):
-        result.extend(_turned(list(members), turn))
-    return result
+        group = list(members)
+        result.extend(_turned([entry for entry in group if not entry.fallback_on], turn))
+        result.extend(entry for entry in group if entry.fallback_on)
+    return _led(result)
 
 
 def preferred(backends: list[Backend], preferences: Preferences, needs: Needs) -> list[Backend]:
@@ -50,8 +55,18 @@ def _group(entry: Entry) -> int:
     return entry.group
 
 
+def _led(entries: list[Entry]) -> list[Entry]:
+    """Return *entries* with one first that does not wait for another to fail, if there is any."""
+    if entries and entries[0].fallback_on:
+        first = next((place for place, entry in enumerate(entries) if not entry.fallback_on), 0)
+        entries.insert(0, entries.pop(first))
+    return entries
+
+
 def _turned(entries: list[Entry], turn: int) -> list[Entry]:
     """Walk the wheel from *turn* on; each entry is asked where it first comes up."""
+    if not entries:
+        return []
     wheel = smooth_cycle(tuple(entry.weight for entry in entries))
     start = turn % len(wheel)
     return [entries[place] for place in dict.fromkeys(wheel[start:] + wheel[:start])]

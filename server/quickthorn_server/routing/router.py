@@ -33,8 +33,9 @@ class Router:
         """Do as `plan`, for a *call* of which nothing more is known."""
         catalogue = self._catalogue
         route = catalogue.routes[call.route or catalogue.default_route]
-        verdicts, order, left_out = self._judges.candidates(call, route, knowledge, turn)
-        hedging, no_hedge = _hedging(call, route.hedge, order, knowledge)
+        verdicts, order, left_out, standby = self._judges.candidates(call, route, knowledge, turn)
+        racers = [backend for backend in order if backend.name not in standby] if standby else order
+        hedging, no_hedge = _hedging(call, route.hedge, racers, knowledge)
         return Plan(
             route=route,
             order=order,
@@ -50,6 +51,7 @@ class Router:
             config_version=catalogue.version,
             left_out=left_out,
             panic=spared(order, route, knowledge) if knowledge.ejected else (),
+            standby=standby,
             outline=call,
             turn=turn,
             knowledge=knowledge,
