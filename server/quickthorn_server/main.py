@@ -33,6 +33,7 @@ from quickthorn_server.edge.routing_service import RoutingService
 from quickthorn_server.edge.threads import stepping_back
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.carried import Estate
+from quickthorn_server.execution.checks import checking
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.latency import Latency
 from quickthorn_server.execution.limits import Limiters
@@ -81,7 +82,7 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
         Providers(catalogue.backends.values(), http) as providers,
     ):
         with stepping_back():
-            server, breakers = _server(catalogue, providers, outside, health, gate=gate, reaper=reaper)
+            server, estate = _server(catalogue, providers, outside, health, gate=gate, reaper=reaper)
         port = listen(server, rule.listen, rule.tls)
         drain = Drain(server, gate, health, quiet=rule.drain_quiet, grace=rule.drain_grace, clock=loop.time)
         stop, asked_to_stop = _way_down(drain)
@@ -90,9 +91,11 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
         await providers.start()
         await server.start()
         health.start_serving()
-        async with _watching_keys(KeyFiles(catalogue.backends.values()), providers, breakers):
-            ready(Serving(_with_port(rule.listen, port), stop, stream))
-            await asked_to_stop.wait()
+        backends = catalogue.backends.values()
+        async with _watching_keys(KeyFiles(backends), providers, estate.breakers):
+            async with checking(backends, estate):
+                ready(Serving(_with_port(rule.listen, port), stop, stream))
+                await asked_to_stop.wait()
             drained = await drain.run()
         await reaper.idle(_REAPING)
     return 1 if drained.stuck else 0
@@ -141,7 +144,7 @@ def _server(
     *,
     gate: Gate,
     reaper: Reaper,
-) -> tuple[grpc.aio.Server, Breakers]:
+) -> tuple[grpc.aio.Server, Estate]:
     loop, rule = asyncio.get_running_loop(), catalogue.server
     circuits = HealthObserver(health, catalogue, loop.call_later, lambda backend: breakers[backend].retry_after)
 
@@ -156,33 +159,31 @@ def _server(
         backends, loop.time, observer.circuit_changed, p99=latency.p99, random_=random_, told_key=told_key
     )
     limiters = Limiters(backends, loop.time)
-    executor = Executor(
-        Estate(
-            providers=providers,
-            breakers=breakers,
-            limiters=limiters,
-            purses=purses,
-            latency=latency,
-            observer=observer,
-            reaper=reaper,
-            random_=random_,
-            heartbeat=rule.heartbeat,
-            keeps_content=catalogue.records is not None and catalogue.records.content,
-        )
+    estate = Estate(
+        providers=providers,
+        breakers=breakers,
+        limiters=limiters,
+        purses=purses,
+        latency=latency,
+        observer=observer,
+        reaper=reaper,
+        random_=random_,
+        heartbeat=rule.heartbeat,
+        keeps_content=catalogue.records is not None and catalogue.records.content,
     )
     edge = Edge(gate, Callers(rule.callers), wire_answer.failure, around=around_rpcs(), write_stall=rule.write_stall)
     server = new_server(edge)
     # The RPCs that have no method yet are abstract to the type checker; the interceptor answers them UNIMPLEMENTED.
     routing = RoutingService(  # type: ignore[abstract]
         catalogue,
-        executor,
+        Executor(estate),
         knowledge,
         purses.levels,
         observer,
         limited=limiters.reached,
     )
     _register(server, routing, health)
-    return server, breakers
+    return server, estate
 
 
 def _register(server: grpc.aio.Server, routing: RoutingService, health: Health) -> None:

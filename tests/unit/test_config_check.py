@@ -106,3 +106,25 @@ def test_recording_content_is_pointed_out() -> None:
     assert warned("records: {file: d.jsonl, content: true}\n" + body) == (
         "records.content is true: d.jsonl will hold what callers ask and are answered, in the clear",
     )
+
+
+@pytest.mark.parametrize(("interval", "warns"), [("30s", True), ("10m", False)])
+def test_checks_that_would_run_out_of_money_are_pointed_out(interval: str, warns: bool) -> None:
+    """What they may cost in a day is more than they are given: they would pause before it is over."""
+    found = warned(
+        f"""
+        backends:
+          - name: a
+            provider: vllm
+            model: m
+            base_url: http://127.0.0.1:1/v1
+            price: {{input: 10, output: 30}}
+            health: {{active: {{method: completion, interval: {interval}}}}}
+        routes: [{{name: r, backends: [a]}}]
+        """
+    )
+    expected = (
+        'backend "a" may spend 0.55 USD a day on checks, and pauses them at 0.10: lengthen the interval, or raise '
+        "max_cost_per_day"
+    )
+    assert found == ((expected,) if warns else ())

@@ -28,6 +28,7 @@ from quickthorn_server.core.catalogue import (
 from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.dialects import AZURE, COMPATIBLE, DIALECTS, OPENAI, RESPONSES
 from quickthorn_server.core.features import Feature
+from quickthorn_server.core.health import CheckMethod, CheckRule
 from quickthorn_server.core.usage import Price, Tier
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
@@ -58,6 +59,8 @@ backends:
        open: 10s, probes: 3, successes: 4}
     slow_start: {window: 1m, aggression: 1.5, min_weight: 25%}
     limits: {in_flight: 200, rpm: 5000, tpm: 2000000}
+    health:
+      active: {method: completion, interval: 1m, timeout: 3s, unhealthy: 2, healthy: 4, max_cost_per_day: 0.02}
   - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
   - {name: last, provider: local}
 routes:
@@ -116,6 +119,7 @@ def test_every_key_arrives() -> None:
         breaker=BreakerRule(2, 10.0, 3, 4, 30.0, 20, 0.07, 1.5, 0.625),
         slow_start=SlowStart(60.0, 1.5, 0.25),
         limits=Limits(200, 5000, 2_000_000),
+        check=CheckRule(CheckMethod.COMPLETION, 60.0, 3.0, 2, 4, 1, 17, 6_000, 20_000_000),
         carries=COMPATIBLE.carries,
     )
     (route,) = catalogue.routes.values()
@@ -186,6 +190,35 @@ def test_defaults_of_a_backend(backend: str, expected: tuple[object, ...]) -> No
     """Model, interchangeability, address, failure domain and window follow from the provider and the address."""
     a = only(backend)
     assert (a.model, a.model_id, a.base_url, a.failure_domain, a.context_window) == expected
+
+
+@pytest.mark.parametrize(
+    ("backend", "rule"),
+    [
+        ("provider: local", None),
+        ("provider: local, health: {}", None),
+        (
+            "provider: vllm, model: m, base_url: 'http://h/v1', health: {active: {method: connect}}",
+            CheckRule(CheckMethod.CONNECT),
+        ),
+        (
+            "provider: vllm, model: m, base_url: 'http://h/v1', health: {active: {method: models, interval: 2s}}",
+            CheckRule(CheckMethod.MODELS, interval=2.0, timeout=2.0),
+        ),
+        (
+            "provider: local, health: {active: {method: completion}}",
+            CheckRule(CheckMethod.COMPLETION, most_tokens=17, max_cost_per_day=100_000_000),
+        ),
+        (
+            # A model that thinks is left room for it: those of OpenAI refuse a limit that leaves none.
+            "provider: openai, model: gpt-5-mini, api_key_env: KEY, health: {active: {method: completion}}",
+            CheckRule(CheckMethod.COMPLETION, output_tokens=16, most_tokens=32, cost=36_000, max_cost_per_day=10**8),
+        ),
+    ],
+)
+def test_checks_are_as_cheap_as_the_backend_lets_them_be(backend: str, rule: CheckRule | None) -> None:
+    """A word in, a token out, at most 0.10 USD a day; and nobody is checked who did not ask for it."""
+    assert only(backend).check == rule
 
 
 def test_a_providers_own_settings_arrive_as_plain_values(tmp_path: Path) -> None:

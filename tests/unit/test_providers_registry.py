@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.failures import BackendError
+from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.provider import Provider
 from quickthorn_server.providers import bedrock
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider
 from quickthorn_server.providers.local import Local
-from quickthorn_server.providers.registry import Providers, check_options
+from quickthorn_server.providers.registry import WIRE_FORMATS, Providers, check_options
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.virtual import run_virtual
 
@@ -100,3 +103,43 @@ def test_a_missing_extra_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch
     assert check_options(backend("bedrock", aws_region="us-east-1")) == [
         "provider: bedrock needs botocore; pip install 'quickthorn[bedrock]'"
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        (backend("openai"), "https://api.openai.com/v1/models"),
+        (backend("openai", "http://h:1/v1", api="responses"), "http://h:1/v1/models"),
+        (replace(backend("openai", "http://h/v1"), path="/responses"), "http://h/v1/models"),
+        (backend("ollama"), "http://127.0.0.1:11434/v1/models"),
+        (
+            backend("azure", "https://a.openai.azure.com"),
+            "https://a.openai.azure.com/openai/models?api-version=2024-10-21",
+        ),
+        (
+            backend("azure", "https://a.openai.azure.com/openai/deployments/m", api_version="x"),
+            "https://a.openai.azure.com/openai/models?api-version=x",
+        ),
+        (backend("azure", "https://a.openai.azure.com/openai/v1/"), "https://a.openai.azure.com/openai/v1/models"),
+        (backend("anthropic"), "https://api.anthropic.com/v1/models?limit=1"),
+        (backend("gemini"), "https://generativelanguage.googleapis.com/v1beta/models?pageSize=1"),
+        (backend("cohere"), "https://api.cohere.com/v1/models?page_size=1"),
+        (backend("cohere", "https://api.cohere.com/v2"), "https://api.cohere.com/v1/models?page_size=1"),
+    ],
+)
+def test_where_models_are_listed(given: Backend, address: str) -> None:
+    """Beside the address that prompts go to, whatever that is configured to be; a GET without a body."""
+    sent = WIRE_FORMATS[given.provider](given).listing()
+    assert (sent.url, sent.body) == (address, b"")
+
+
+@pytest.mark.parametrize("provider", sorted(WIRE_FORMATS))
+def test_every_format_says_where_it_connects_to_and_what_it_lists(provider: str) -> None:
+    """What the configuration lets be asked for its models has a list of them, and only that."""
+    form = WIRE_FORMATS[provider](backend(provider, "http://h/v1", project="p", aws_region="eu-central-1"))
+    assert urlsplit(form.connects_to()).hostname == "h"
+    if KNOWN[provider].lists:
+        assert urlsplit(form.listing().url).hostname == "h"
+    elif provider in {"vertex", "bedrock"}:
+        with pytest.raises(BackendError):
+            form.listing()

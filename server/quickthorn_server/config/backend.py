@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from quickthorn_server.config.health import Health
 from quickthorn_server.config.kinds import (
     Aggression,
     Day,
@@ -181,6 +182,8 @@ class Backend(Strict):
     """When to leave it alone."""
     slow_start: SlowStart = SlowStart()
     """How it gets its calls back."""
+    health: Health = Health()
+    """How to learn of its health besides from its calls."""
     limits: Limits = Limits()
     """How much to ask at once and per minute; left out, there is no limit."""
     api_key: Annotated[Any, NO_KEYS] = None

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.defaults import LOCAL_MODEL, embedding_space, timeouts_rule
 from quickthorn_server.config.errors import Finding, is_key
+from quickthorn_server.config.health_rules import health_findings
 from quickthorn_server.config.models import models
 from quickthorn_server.core.known import KNOWN
 
@@ -169,5 +170,6 @@ BACKEND_RULES: tuple[Callable[[Backend], Iterator[Finding]], ...] = (
     _fewer_tokens_than_requests,
     _unsorted_tiers,
     _space_without_embeddings,
+    health_findings,
 )
 """In the order in which their findings are told."""

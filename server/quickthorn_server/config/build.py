@@ -13,6 +13,7 @@ from quickthorn_server.config import defaults
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.errors import Location
 from quickthorn_server.config.form import Parts
+from quickthorn_server.config.health_rules import check_rule
 from quickthorn_server.config.references import References
 from quickthorn_server.config.root import Caller, Records, Tls
 from quickthorn_server.config.route import Entry, Hedge, Route
@@ -90,6 +91,7 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         breaker=defaults.breaker_rule(backend),
         slow_start=defaults.slow_start(backend),
         limits=defaults.limits_rule(backend),
+        check=check_rule(backend),
         embedding_space=defaults.embedding_space(backend),
         carries=defaults.carries(backend),
         options=MappingProxyType(_options(backend, references)),

@@ -9,6 +9,8 @@ from quickthorn_server.core.catalogue import Catalogue, RecordRule, Route, Serve
 from quickthorn_server.core.known import KNOWN
 
 _NEAR = 90  # days
+_DAY = 86_400  # seconds
+_NANO = 1_000_000_000
 
 
 def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:
@@ -18,6 +20,7 @@ def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:
         *_beyond(catalogue),
         *_unused(catalogue),
         *_hedging_in_one_domain(catalogue),
+        *_checks_that_pause(catalogue),
         *_exposed(catalogue.server),
         *_written_down(catalogue.records),
     )
@@ -59,6 +62,16 @@ def _hedging_in_one_domain(catalogue: Catalogue) -> Iterator[str]:
 
 def _domains(catalogue: Catalogue, route: Route) -> set[str]:
     return {catalogue.backends[entry.backend].failure_domain for entry in route.entries}
+
+
+def _checks_that_pause(catalogue: Catalogue) -> Iterator[str]:
+    for backend in catalogue.backends.values():
+        rule = backend.check
+        if rule is not None and (cost := rule.cost * _DAY / rule.interval) > rule.max_cost_per_day > 0:
+            yield (
+                f'backend "{backend.name}" may spend {cost / _NANO:.2f} USD a day on checks, and pauses them at '
+                f"{rule.max_cost_per_day / _NANO:.2f}: lengthen the interval, or raise max_cost_per_day"
+            )
 
 
 def _exposed(server: ServerRule) -> Iterator[str]:

@@ -30,6 +30,7 @@ _EXAMPLES = {
     "file": "file: decisions.jsonl",
     "input": "input: 0.25",
     "key_file": "key_file: server.key",
+    "method": "method: connect, models or completion",
     "name": "name: fast",
     "output": "output: 2.00",
     "provider": "provider: openai",

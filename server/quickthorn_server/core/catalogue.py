@@ -10,6 +10,7 @@ from typing import Any
 
 from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.features import ALL_FEATURES, Feature
+from quickthorn_server.core.health import CheckRule
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price
 from quickthorn_server.core.word import Word
@@ -146,6 +147,7 @@ class Backend:
     slow_start: SlowStart = field(default_factory=SlowStart)
     limits: Limits = field(default_factory=Limits)
     cancelled: Cancelled = Cancelled.SO_FAR
+    check: CheckRule | None = None
     embedding_space: str = ""
     carries: frozenset[Feature] = ALL_FEATURES
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -62,8 +62,8 @@ class Dialect:
     taken.  *system_anywhere*: whether instructions may stand within the conversation.  *short_ids*: calls are named by
     nine letters and digits.  *document*: the kind of a content part that holds one.  *prefix*: whether the beginning of
     an answer, which stands last, is marked so; *begins*: what a request that has one says besides; *echoes*: the answer
-    repeats it.  *embed_inputs*, *embed_tokens*: the most that one embeddings request takes.  *can*: capability words
-    that mean something here.
+    repeats it.  *embed_inputs*, *embed_tokens*: the most that one embeddings request takes.  *lists*: `GET /models` is
+    documented.  *can*: capability words that mean something here.
     """
 
     word: str
@@ -89,6 +89,7 @@ class Dialect:
     embed_inputs: int = 2048
     embed_tokens: int = 300_000
     keyless: bool = False
+    lists: bool = True
     can: frozenset[str] = _USUAL
 
     @property
@@ -219,6 +220,7 @@ _ROWS = (
         system_anywhere=False,
         embed_inputs=512,
         embed_tokens=120_000,
+        lists=False,
         can=_USUAL - {"tools"},
     ),
     Dialect(
@@ -233,6 +235,7 @@ _ROWS = (
     Dialect(
         "zai",
         "https://api.z.ai/api/paas/v4",
+        lists=False,
         lacks=_PENALTIES
         | {
             Feature.SEED,

@@ -54,7 +54,8 @@ class Known:
     """*base_url*: where it listens, "" = nobody knows before its configuration.
 
     *keyless*: it may be asked without a key.  *settings*: configuration keys that mean something to it alone.
-    *remote*: it is asked over HTTP.  *can*: capability words that mean something to its wire format.
+    *remote*: it is asked over HTTP.  *lists*: its list of models may be asked for.
+    *can*: capability words that mean something to its wire format.
     """
 
     carries: frozenset[Feature]
@@ -63,10 +64,18 @@ class Known:
     keyless: bool = False
     settings: frozenset[str] = frozenset()
     remote: bool = True
+    lists: bool = False
 
 
 def _shaped(dialect: Dialect, *settings: str) -> Known:
-    return Known(dialect.carries, dialect.can, dialect.base_url, dialect.keyless, frozenset({"api", *settings}))
+    return Known(
+        dialect.carries,
+        dialect.can,
+        dialect.base_url,
+        dialect.keyless,
+        frozenset({"api", *settings}),
+        lists=dialect.lists,
+    )
 
 
 KNOWN: Mapping[str, Known] = {
@@ -99,8 +108,9 @@ KNOWN: Mapping[str, Known] = {
         _WORDS | {"vision", "documents", "prefill"},
         "https://api.anthropic.com",
         settings=frozenset({"api_version"}),
+        lists=True,
     ),
-    "gemini": Known(_GEMINI, CAPABILITIES - {"prefill"}, "https://generativelanguage.googleapis.com"),
+    "gemini": Known(_GEMINI, CAPABILITIES - {"prefill"}, "https://generativelanguage.googleapis.com", lists=True),
     "vertex": Known(_GOOGLE, CAPABILITIES - {"prefill"}, settings=frozenset({"project", "location"})),
     "bedrock": Known(
         frozenset(
@@ -147,6 +157,7 @@ KNOWN: Mapping[str, Known] = {
         },
         _WORDS | {"vision", "documents", "json_object", "embeddings"},
         "https://api.cohere.com",
+        lists=True,
     ),
     "local": Known(
         _SAMPLING | {Feature.TOP_K, Feature.TOOL_CHOICE, Feature.PARALLEL_TOOL_CALLS, Feature.STRICT_SCHEMA},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from quickthorn_server.core.chunk import Burst
 from quickthorn_server.core.embedding import EmbedPrompt
@@ -40,6 +40,19 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Release what the provider holds; called once, when no stream is open."""
+        ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """What a provider may offer besides: ways to see whether it is there, for next to nothing."""
+
+    async def connect(self, within: float) -> None:
+        """Connect to it *within* so many seconds, TLS included, and leave.  Raises BackendError (CONNECT)."""
+        ...
+
+    async def list_models(self, within: float) -> None:
+        """Ask it for its list of models; connected *within* so many seconds.  Raises BackendError."""
         ...
 
 

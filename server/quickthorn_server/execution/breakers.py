@@ -96,6 +96,8 @@ class Breaker(pybreaker.CircuitBreakerListener):
         self._p99 = p99
         self.circuit = Circuit.CLOSED
         """What the circuit lets through now: pybreaker's state, which takes four calls to ask for."""
+        self.openings = 0
+        """How often it has opened."""
         self._era = 0  # the time between two changes of state: what an attempt of an earlier one reports is old news
         self._forced = Forced.AUTO
         self._opened_for = self._reopens_at = 0.0
@@ -182,6 +184,16 @@ class Breaker(pybreaker.CircuitBreakerListener):
         elif forced is Forced.AUTO and before is Forced.CLOSED:
             self.history.forget()
 
+    def trip(self) -> None:
+        """Open a closed circuit for what else was found out; an operator's word holds."""
+        if self.circuit is Circuit.CLOSED and self._forced is Forced.AUTO:
+            self._circuit.open()
+
+    def recover(self) -> None:
+        """Close a half-open circuit, in the same way."""
+        if self.circuit is Circuit.HALF_OPEN and self._forced is Forced.AUTO:
+            self._circuit.close()
+
     def state_change(
         self,
         cb: pybreaker.CircuitBreaker,  # noqa: ARG002 - the listener's signature is pybreaker's
@@ -200,6 +212,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
             self._recovered_at = now if self._forced is Forced.AUTO else -inf
             self._backoff.closed(now)
         elif circuit is Circuit.OPEN:
+            self.openings += 1
             self._opened_for = 0.0 if self.held_open else self._backoff.opened(now)
             self._reopens_at += self._opened_for
         self._told(self.name, circuit)

@@ -23,7 +23,7 @@ from quickthorn_server.providers.failure_words import json_of
 from quickthorn_server.providers.http_provider import Batch, Embedded, Header, Outgoing
 from quickthorn_server.providers.sse import Event, SseDecoder
 
-DEFAULT_URL, DEFAULT_PATH = "https://api.anthropic.com", "/v1/messages"
+DEFAULT_URL, DEFAULT_PATH, LIST_PATH = "https://api.anthropic.com", "/v1/messages", "/v1/models?limit=1"
 
 _BETA = "anthropic-beta"
 _BETAS = {
@@ -46,7 +46,9 @@ class AnthropicFormat:
     stream_types = frozenset({SSE})
 
     def __init__(self, backend: Backend) -> None:
-        self._url = joined(backend.base_url or DEFAULT_URL, backend.path or DEFAULT_PATH)
+        base = backend.base_url or DEFAULT_URL
+        self._url = joined(base, backend.path or DEFAULT_PATH)
+        self._models_url = joined(base, LIST_PATH)
         self._form = RequestForm(backend)
         self._headers = {"content-type": "application/json"}
         self._headers["anthropic-version"] = backend.options.get("api_version", API_VERSION)
@@ -65,6 +67,14 @@ class AnthropicFormat:
         betas += _needed(prompt, betas)
         headers = {**self._headers, _BETA: ",".join(dict.fromkeys(betas))} if betas else self._headers
         return Outgoing(self._url, headers, orjson.dumps(fields))
+
+    def listing(self) -> Outgoing:
+        """Return the request for the first of the models ("List Models")."""
+        return Outgoing(self._models_url, self._headers, b"")
+
+    def connects_to(self) -> str:
+        """Return where prompts go."""
+        return self._url
 
     def opened(self, header: Header) -> Opened:
         """Return what the head of an answer tells."""

@@ -6,7 +6,8 @@ from urllib.parse import quote, urlsplit
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.dialects import AZURE
-from quickthorn_server.providers.openai import OpenAiFormat
+from quickthorn_server.providers.http_provider import Outgoing
+from quickthorn_server.providers.openai import MODELS, OpenAiFormat
 
 API_VERSION = "2024-10-21"
 """The newest stable version of the deployments' API ("Azure OpenAI in Foundry Models REST API reference")."""
@@ -29,6 +30,16 @@ class AzureFormat(OpenAiFormat):
 
     def _key(self, backend: Backend) -> dict[str, str]:
         return {} if backend.api_key is None else {"api-key": backend.api_key.reveal()}
+
+    def listing(self) -> Outgoing:
+        """Return the request for the models of the account ("Models - List"); Foundry's own inference has none."""
+        root, version = self._backend.base_url.rstrip("/"), _given(self._backend)
+        if root.endswith(_VERSIONED):
+            url = _versioned(root + MODELS, version)
+        else:
+            account = root.partition("/openai/")[0].removesuffix("/openai")
+            url = _versioned(f"{account}/openai{MODELS}", version or API_VERSION)
+        return Outgoing(url, self._headers, b"")
 
     def _address(self, path: str) -> str:
         backend = self._backend

@@ -23,6 +23,7 @@ from quickthorn_server.providers.bedrock_aws import (
     region_of_environment,
     signed,
 )
+from quickthorn_server.providers.bedrock_content import cannot
 from quickthorn_server.providers.bedrock_keys import KeyRing
 from quickthorn_server.providers.bedrock_reply import Answer
 from quickthorn_server.providers.bedrock_request import RequestForm
@@ -62,6 +63,14 @@ class BedrockFormat:
     def request(self, prompt: Prompt, *, whole: bool) -> Outgoing:
         """Return the request for *prompt*; see `WireFormat.request`."""
         return self._outgoing(self._converse_url + ("" if whole else "-stream"), self._form.body(prompt))
+
+    def listing(self) -> Outgoing:
+        """Raise BackendError (UNSUPPORTED): models are listed by another service of AWS's, at another host."""
+        raise cannot("a list of models")
+
+    def connects_to(self) -> str:
+        """Return where prompts go."""
+        return self._converse_url
 
     def opened(self, header: Header) -> Opened:
         """Return what the head of an answer tells."""

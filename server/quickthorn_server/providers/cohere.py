@@ -17,7 +17,7 @@ from quickthorn_server.providers.event_stream import SSE, EventReading
 from quickthorn_server.providers.http_provider import Batch, Embedded, Header, Outgoing
 from quickthorn_server.providers.sse import Event, SseDecoder
 
-_CHAT, _EMBED = "/v2/chat", "/v2/embed"
+_CHAT, _EMBED, _MODELS = "/v2/chat", "/v2/embed", "/v1/models?page_size=1"
 
 
 class CohereFormat:
@@ -30,6 +30,7 @@ class CohereFormat:
         self._backend = backend
         self._chat_url = joined(base, backend.path or _CHAT)
         self._embed_url = joined(base, backend.path or _EMBED)
+        self._models_url = joined(base.rstrip("/").removesuffix("/v2"), _MODELS)
         self._form = RequestForm(backend)
         self._headers = {"Content-Type": "application/json"}
         if backend.api_key is not None:
@@ -39,6 +40,14 @@ class CohereFormat:
     def request(self, prompt: Prompt, *, whole: bool) -> Outgoing:
         """Return the request for *prompt*; see `WireFormat.request`."""
         return Outgoing(self._chat_url, self._headers, self._form.body(prompt, whole=whole))
+
+    def listing(self) -> Outgoing:
+        """Return the request for the first of the models ("List Models", of API v1 to this day)."""
+        return Outgoing(self._models_url, self._headers, b"")
+
+    def connects_to(self) -> str:
+        """Return where prompts go."""
+        return self._chat_url
 
     def opened(self, header: Header) -> Opened:
         """Return what the head of an answer tells."""

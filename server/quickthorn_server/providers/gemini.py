@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Burst, Opened
 from quickthorn_server.core.embedding import EmbedPrompt
-from quickthorn_server.core.failures import BackendError
+from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.providers import gemini_embed, gemini_errors
 from quickthorn_server.providers.address import escaped, joined
@@ -42,6 +42,14 @@ class GoogleFormat:
         method = "generateContent" if whole else "streamGenerateContent?alt=sse"
         return self._outgoing(method, self._form.body(prompt))
 
+    def listing(self) -> Outgoing:
+        """Raise BackendError (UNSUPPORTED): on Vertex AI a project has no list of what it may ask."""
+        raise BackendError(Failure.UNSUPPORTED, "Vertex AI has no list of models")
+
+    def connects_to(self) -> str:
+        """Return where prompts go."""
+        return self._url
+
     def opened(self, header: Header) -> Opened:
         """Return what the head of an answer tells; Google names the answer in its body, a proxy may do so here."""
         return Opened(provider_request_id=header("x-request-id"), http_status=200)
@@ -74,6 +82,11 @@ class GeminiFormat(GoogleFormat):
         url = joined(root, pathed(backend)) if backend.path else placed(root, _VERSION, dialect.resource)
         key = {} if backend.api_key is None else {"x-goog-api-key": backend.api_key.reveal()}
         super().__init__(backend, dialect, url, key)
+        self._models_url = placed(root, _VERSION, "models") + "?pageSize=1"
+
+    def listing(self) -> Outgoing:
+        """Return the request for the first of the models ("models.list")."""
+        return Outgoing(self._models_url, self._headers, b"")
 
     def batches(self, prompt: EmbedPrompt) -> list[Batch]:
         """Return the requests that together embed *prompt*; see `WireFormat.batches`."""

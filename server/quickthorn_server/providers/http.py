@@ -18,7 +18,7 @@ from quickthorn_server.providers.http_dial import Dialler
 from quickthorn_server.providers.http_packed import Unpacker
 from quickthorn_server.providers.http_pool import Pool
 from quickthorn_server.providers.http_request import RequestForm
-from quickthorn_server.providers.http_target import Destination, target_of
+from quickthorn_server.providers.http_target import Destination, Target, target_of
 
 ERROR_BODY_BYTES, ERROR_BODY_SECONDS = 64 * 1024, 2.0
 """How much of an error's body is read, and for how long."""
@@ -143,6 +143,11 @@ class HttpClient:
         """
         return _Opened(self, method, url, headers, body, connect_timeout)
 
+    async def reach(self, url: str, connect_timeout: float) -> None:
+        """Make a connection as `open` would, and close it.  Raises BackendError (CONNECT)."""
+        connection = await self._dialler.connect(self._target(url).destination, within=connect_timeout)
+        connection.abort()
+
     async def close(self) -> None:
         """Close every pooled connection."""
         self._dialler.close()
@@ -178,12 +183,15 @@ class HttpClient:
 
     def _new_line(self, method: str, url: str, names: tuple[str, ...]) -> _Line:
         """Prepare requests with headers of these *names*: addresses come from the configuration, so they are few."""
-        try:
-            target = target_of(url, self._proxies)
-        except ValueError:
-            raise BackendError(Failure.CONNECT, "the address is not valid") from None
+        target = self._target(url)
         pool = self._pools.setdefault(target.destination, Pool())
         return _Line(RequestForm(method, target, names), target.destination, pool)
+
+    def _target(self, url: str) -> Target:
+        try:
+            return target_of(url, self._proxies)
+        except ValueError:
+            raise BackendError(Failure.CONNECT, "the address is not valid") from None
 
 
 class _Opened:

@@ -23,7 +23,7 @@ Header = Callable[[str], str]
 
 
 class Outgoing(NamedTuple):
-    """A request ready to be sent: POST *body* to *url*."""
+    """A request ready to be sent: POST *body* to *url*; of the list of models GET, without one."""
 
     url: str
     headers: Mapping[str, str]
@@ -53,6 +53,14 @@ class WireFormat(Protocol):
 
     stream_types: frozenset[str]
     """Content types of a streamed answer."""
+
+    def listing(self) -> Outgoing:
+        """Return the request for the list of models, or for the first of them.  Raises BackendError (UNSUPPORTED)."""
+        ...
+
+    def connects_to(self) -> str:
+        """Return an address of those that answer prompts."""
+        ...
 
     def request(self, prompt: Prompt, *, whole: bool) -> Outgoing:
         """Return the request for *prompt*.  Raises BackendError (UNSUPPORTED, INVALID)."""
@@ -178,6 +186,18 @@ class HttpProvider:
         usage = together(used)
         reports: list[Chunk] = [] if usage is None else [UsageReport(usage)]
         return [opened, Vectors(tuple(vectors)), *reports, End(FinishReason.STOP)]
+
+    async def connect(self, within: float) -> None:
+        """See `Checkable`."""
+        await self._http.reach(self._wire.connects_to(), within)
+
+    async def list_models(self, within: float) -> None:
+        """See `Checkable`."""
+        sent = self._wire.listing()
+        async with self._http.open("GET", sent.url, sent.headers, sent.body, within) as reply:
+            await self._opened(reply)
+            _streams(reply, frozenset(), whole=True)
+            await reply.drain()
 
     async def close(self) -> None:
         """Do nothing: the connections are the client's."""

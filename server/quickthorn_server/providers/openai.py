@@ -17,7 +17,7 @@ from quickthorn_server.providers.openai_responses_reply import ResponseAnswer
 from quickthorn_server.providers.openai_responses_request import ResponseForm
 from quickthorn_server.providers.sse import Event, SseDecoder
 
-CHAT, RESPONSES, EMBED = "/chat/completions", "/responses", openai_embed.PATH
+CHAT, RESPONSES, EMBED, MODELS = "/chat/completions", "/responses", openai_embed.PATH, "/models"
 
 
 class OpenAiFormat:
@@ -37,6 +37,14 @@ class OpenAiFormat:
     def request(self, prompt: Prompt, *, whole: bool) -> Outgoing:
         """Return the request for *prompt*; see `WireFormat.request`."""
         return Outgoing(self._chat_url, self._headers, self._form.body(prompt, whole=whole))
+
+    def listing(self) -> Outgoing:
+        """Return the request for the list of models."""
+        return Outgoing(f"{self._root(MODELS)}{MODELS}", self._headers, b"")
+
+    def connects_to(self) -> str:
+        """Return where prompts go."""
+        return self._chat_url
 
     def opened(self, header: Header) -> Opened:
         """Return what the head of an answer tells."""
@@ -80,6 +88,9 @@ class OpenAiFormat:
 
         The bare host of a known service means its whole address.
         """
+        return f"{self._root(path)}/{(self._backend.path or path).lstrip('/')}"
+
+    def _root(self, path: str) -> str:
         known, given = self._dialect.base_url, self._backend.base_url.rstrip("/")
         root = known if not given or known.startswith(f"{given}/") else given
-        return f"{root.removesuffix(path)}/{(self._backend.path or path).lstrip('/')}"
+        return root.removesuffix(path)
