@@ -12,6 +12,8 @@ LANGUAGES ?=
 REQUIRED ?=
 # How long `make bench` takes: full or short.
 BENCH ?= full
+# How much `make bench-hedging` judges: full or short.
+HEDGING ?= full
 BIN := .venv/bin
 CODE := server clients/python tests examples bench tools
 
@@ -69,6 +71,10 @@ readme: develop
 .PHONY: bench
 bench: develop ## Measure CPU and latency beside two floors, 4 minutes; BENCH=short for one
 	@$(BIN)/python -m bench.run $(BENCH)
+
+.PHONY: bench-hedging
+bench-hedging: develop ## Judge the hedging policy beside the optimum, 25 minutes; HEDGING=short for half of one
+	@$(BIN)/python -m bench.hedging $(HEDGING)
 
 .PHONY: conformance
 conformance: develop ## Prove the clients of every language whose toolchain is here by the same cases

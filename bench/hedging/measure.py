@@ -1,0 +1,137 @@
+"""What the benchmark measures, and in which order."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.hedging import cells
+from bench.hedging.black_box import Setting
+from bench.hedging.causality import leaks
+from bench.hedging.cells import Cell
+from bench.hedging.populations import (
+    BROWNED,
+    EPISODES,
+    GRPC_JAVA,
+    NEVER_WORSE,
+    RARE,
+    SCORED,
+    SHIFTED,
+    Population,
+)
+from bench.hedging.runs import Bench, Length
+from bench.judge_hedging import Unsound
+
+BENCH = Path(__file__).resolve().parents[1]
+BUDGETS = (0.01, 0.02, 0.03, 0.05, 0.08, 0.10)
+RARE_BUDGETS = (0.01, 0.02, 0.05)
+CHANGE_BUDGETS = (0.02, 0.05)
+GRPC_JAVA_BUDGET, GRPC_JAVA_CALLS = 0.111, 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is measured: *populations* at *budgets*, *seeds* runs of *length* each; *lives*: runs from a cold start.
+
+    *causal*: how many populations are tested for causality; *whole*: all the other groups, too, and with *cancels*
+    cancelled races how long a cancel takes.
+    """
+
+    populations: Sequence[Population]
+    budgets: Sequence[float]
+    seeds: int
+    length: Length
+    lives: int
+    causal: int
+    cancels: int
+    whole: bool
+
+
+FORMS = {
+    "full": Form(SCORED, BUDGETS, seeds=5, length=Length(), lives=12, causal=9, cancels=200, whole=True),
+    "short": Form(
+        SCORED[:2], CHANGE_BUDGETS, seeds=1, length=Length(100_000, 20_000), lives=3, causal=1, cancels=0, whole=False
+    ),
+}
+
+
+def measure(form: Form, bench: Bench) -> Iterator[Cell]:
+    """Measure and yield every cell, one population after the other; raises `Unsound` where an answer cannot be true."""
+    for population in form.populations:
+        yield from _regrets(population, form, bench)
+        yield from _lives(population, form, bench)
+    for population in NEVER_WORSE if form.whole else NEVER_WORSE[:1]:
+        yield from _rates("never worse", population, form, bench)
+    if form.whole:
+        yield from _rates("common episodes", EPISODES, form, bench)
+        yield from _rare(form, bench)
+        yield from _changes(form, bench)
+        yield from _grpc_java(form, bench)
+
+
+def causality(form: Form, bench: Bench) -> Iterator[tuple[str, Sequence[int]]]:
+    """Cut runs at three points and yield where; raises `Unsound` where an earlier decision knew what came later."""
+    for population in form.populations[: form.causal]:
+        found = leaks(population, Setting(0.05), bench.seed, form.length.count // 3, bench.command)
+        if any(found.values()):
+            raise Unsound(f"{population.name}: earlier decisions that changed with what came later, by cut: {found}")
+        yield population.name, tuple(found)
+
+
+def cancelling(count: int) -> dict[str, float | None]:
+    """Return how long after a race's cancel its connections are closed, beside a bare socket that is closed."""
+    if not count:
+        return {"cancel_p99_ms": None, "cancel_floor_p99_ms": None}
+    command = [sys.executable, str(BENCH / "cancel_close.py"), str(count)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=BENCH.parent)  # noqa: S603 - ours
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {"cancel_p99_ms": found["cancel_race"]["p99"], "cancel_floor_p99_ms": found["floor_close"]["p99"]}
+
+
+def _regrets(population: Population, form: Form, bench: Bench) -> Iterator[Cell]:
+    settings = [Setting(budget) for budget in form.budgets]
+    for setting, runs in bench.runs(population, settings, form.seeds, form.length).items():
+        group = "scored" if cells.scored(population, setting) else "not scored"
+        yield cells.regret(group, population, setting, runs)
+
+
+def _lives(population: Population, form: Form, bench: Bench) -> Iterator[Cell]:
+    settings = [setting for setting in map(Setting, form.budgets) if cells.scored(population, setting)]
+    for setting, runs in bench.runs(population, settings, form.lives, Length(max(cells.LIVES), 0)).items():
+        yield from (cells.life(requests, population, setting, runs) for requests in cells.LIVES)
+
+
+def _rates(group: str, population: Population, form: Form, bench: Bench) -> Iterator[Cell]:
+    for setting, runs in bench.runs(population, list(map(Setting, form.budgets)), form.seeds, form.length).items():
+        yield cells.rate(group, population, setting, runs)
+
+
+def _rare(form: Form, bench: Bench) -> Iterator[Cell]:
+    settings = [Setting(budget, target="p99.9") for budget in RARE_BUDGETS]
+    for setting, runs in bench.runs(RARE, settings, form.seeds, form.length).items():
+        yield cells.regret("p99.9", RARE, setting, runs)
+
+
+def _changes(form: Form, bench: Bench) -> Iterator[Cell]:
+    settings = list(map(Setting, CHANGE_BUDGETS))
+    for population in SHIFTED:
+        for setting, runs in bench.runs(population, settings, form.seeds, form.length).items():
+            yield cells.recovery(population, setting, runs)
+    for population in BROWNED:
+        for setting, runs in bench.runs(population, settings, form.seeds, form.length).items():
+            yield cells.brown_out(population, setting, runs)
+
+
+def _grpc_java(form: Form, bench: Bench) -> Iterator[Cell]:
+    setting = Setting(GRPC_JAVA_BUDGET, max_parallel=3)
+    for group, seeds, length in (
+        ("grpc-java", form.seeds, form.length),
+        ("grpc-java, 2,000 calls", form.lives, Length(GRPC_JAVA_CALLS, 0)),
+    ):
+        runs = bench.runs(GRPC_JAVA, [setting], seeds, length)[setting]
+        yield from cells.grpc_java(group, setting, runs)
