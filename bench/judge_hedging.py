@@ -17,6 +17,7 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bench.hedging.oracle import Oracle, SingleR
@@ -68,10 +69,14 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was hedged: *rate* per request, *overrun* (1 at most), *window*: the most per request in ten seconds."""
+    """What was hedged: *rate* per request, *window*: the most per request in ten seconds, *overrun*: 1 at most.
+
+    *overrun* counts a hedge with its request, *overrun_as_sent* when it was sent, among the requests that came then.
+    """
 
     rate: float
     overrun: float
+    overrun_as_sent: float
     window: float
 
 
@@ -143,8 +148,23 @@ def percentile(times: Times, share: float) -> float:
 
 def overrun(hedged: NDArray[np.int64], budget: float, burst: int) -> float:
     """Return the most, over all runs of n consecutive requests, of (hedges - budget n) / burst."""
-    level = np.concatenate(([0.0], np.cumsum(hedged - budget)))
-    return float(np.max(level - np.minimum.accumulate(level)) / burst)
+    return _worst_run(hedged.astype(np.float64) - budget) / burst
+
+
+def _overrun_as_sent(questions: Asked, answers: Answered, budget: float, burst: int) -> float:
+    sent = [
+        questions.arrival[answers.hedged >= lane] + lane * answers.delay[answers.hedged >= lane]
+        for lane in range(1, len(questions.lanes))
+    ]
+    instants = np.concatenate((questions.arrival, *sent))
+    steps = np.where(np.arange(len(instants)) < len(questions.arrival), -budget, 1.0)
+    return _worst_run(steps[np.argsort(instants, kind="stable")]) / burst
+
+
+def _worst_run(steps: Times) -> float:
+    """Return the greatest sum of consecutive *steps*."""
+    level = np.concatenate(([0.0], np.cumsum(steps)))
+    return float(np.max(level - np.minimum.accumulate(level)))
 
 
 def spent(questions: Asked, answers: Answered, budget: float, burst: int, warm_up: int) -> Spent:
@@ -156,6 +176,7 @@ def spent(questions: Asked, answers: Answered, budget: float, burst: int, warm_u
     return Spent(
         rate=float(answers.hedged[warm_up:].mean()),
         overrun=overrun(answers.hedged, budget, burst),
+        overrun_as_sent=_overrun_as_sent(questions, answers, budget, burst),
         window=float(shares[full].max()),
     )
 
@@ -165,9 +186,9 @@ def tail(policy: Times, none: Times, oracle: Times, share: float) -> Tail:
     return Tail(percentile(none, share), percentile(policy, share), percentile(oracle, share))
 
 
-def optimum(questions: Asked, best: SingleR, seed: int) -> Times:
+def optimum(questions: Asked, best: SingleR, chance: Generator) -> Times:
     """Return what the requests take under the optimum, with its own coin."""
-    return best.latencies(questions.lanes[0], questions.lanes[1], np.random.default_rng(seed))[0]
+    return best.latencies(questions.lanes[0], questions.lanes[1], chance)[0]
 
 
 def peeking(questions: Asked, answers: Answered) -> float:
@@ -220,7 +241,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given.sample:
         best = sample(given.sample).best(given.target, given.budget)
         policy, none = answers.latency[given.warm_up :], questions.lanes[0][given.warm_up :]
-        seen = tail(policy, none, optimum(questions, best, given.seed)[given.warm_up :], given.target)
+        seen = tail(
+            policy, none, optimum(questions, best, np.random.default_rng(given.seed))[given.warm_up :], given.target
+        )
         found |= asdict(seen) | {"regret": seen.regret, "delay": best.delay, "probability": best.probability}
     print(json.dumps(found | {"peeking": peeking(questions, answers)}, indent=2))
     return 0

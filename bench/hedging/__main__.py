@@ -57,13 +57,13 @@ def _report(form: Form, bench: Bench, keep: Path | None) -> None:
         "n": {"requests": form.length.count, "warm_up": form.length.warm_up, "seeds": form.seeds, "lives": form.lives},
         "machine": machine() | {"took_s": round(time.perf_counter() - began)},
     }
-    print("\n".join((*table.lines(cells), "", *table.early(cells))))
-    print("missed:", ", ".join(table.missed(figures)) or "nothing")
-    print(json.dumps(found, indent=2))
+    lines = (*table.lines(cells), "", *table.early(cells), f"missed: {', '.join(table.missed(figures)) or 'nothing'}")
+    print("\n".join((*lines, json.dumps(found, indent=2))))
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
         Path(keep, "hedging.json").write_text(json.dumps(found, indent=2) + "\n")
         rows = ",\n".join(json.dumps(asdict(cell)) for cell in cells)
+        Path(keep, "table.txt").write_text("\n".join(lines) + "\n")
         Path(keep, "cells.json").write_text(f"[\n{rows}\n]\n")
 
 

@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bench.hedging.black_box import SIMULATE, Setting, simulate, write_rows, write_sample
@@ -20,6 +22,14 @@ Times = NDArray[np.float64]
 
 SURELY = 6.0  # standard deviations
 AT_ONCE = 2
+
+
+class Drawn(IntEnum):
+    """What is drawn, each from a stream of its own."""
+
+    ROWS = 1
+    KNOWN = 2
+    COINS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +107,26 @@ class Bench:
         best = {each: (before.best(each.share, each.budget), after.best(each.share, each.budget)) for each in settings}
         for seed in range(seeds):
             path = folder / f"{seed}.csv"
-            write_rows(path, population.rows(np.random.default_rng([self.seed, seed]), length.count))
+            write_rows(path, population.rows(self._chance(Drawn.ROWS, seed), length.count))
             questions = asked(path)
             for setting in settings:
                 yield Job(population, setting, seed, length.warm_up, path, questions, *best[setting])
 
     def _known(self, population: Population, folder: Path, *, shifted: bool) -> Oracle:
         path = folder / "sample.csv"
-        chance = np.random.default_rng([self.seed, self.known])
-        write_sample(path, *population.sample(chance, self.known, shifted=shifted))
+        write_sample(path, *population.sample(self._chance(Drawn.KNOWN), self.known, shifted=shifted))
         return sample(path)
+
+    def _chance(self, what: Drawn, seed: int = 0) -> Generator:
+        return np.random.default_rng([self.seed, seed, what])  # never 0: seeds are padded with it
 
     def _judged(self, job: Job) -> Judged:
         try:
             answers = self._answers(job)
         except Unsound as fault:
             raise Unsound(f"{job.population.name} at {job.setting.budget:.1%}, seed {job.seed}: {fault}") from None
-        before, after = (optimum(job.asked, each, self.seed + job.seed) for each in (job.before, job.after))
+        coins = Drawn.COINS
+        before, after = (optimum(job.asked, each, self._chance(coins, job.seed)) for each in (job.before, job.after))
         shift = SHIFT_AT if job.population.after else 0
         oracle = np.concatenate((before[:shift], after[shift:]))
         money = spent(job.asked, answers, job.setting.budget, job.setting.burst, job.warm_up)
@@ -121,7 +134,7 @@ class Bench:
 
     def _answers(self, job: Job) -> Answered:
         out = job.path.with_suffix(f".{job.setting.budget}.{job.setting.target}.csv")
-        simulate(job.path, out, job.setting, job.seed, self.command)
+        simulate(job.path, out, job.setting, self.seed + job.seed, self.command)
         answers = answered(out, job.asked)
         out.unlink()
         check(job.asked, answers)

@@ -20,7 +20,20 @@ TARGETS = {
     "grpc_java_p95_ms": 30,
     "grpc_java_p99_ms": 60,
 }
-HEADINGS = ("group", "population", "budget", "none", "optimum", "auto", "figure", "worst", "hedges", "10 s", "overrun")
+HEADINGS = (
+    "group",
+    "population",
+    "budget",
+    "none",
+    "optimum",
+    "auto",
+    "figure",
+    "worst",
+    "hedges",
+    "10 s",
+    "overrun",
+    "as sent",
+)
 
 
 def summary(cells: Sequence[Cell]) -> dict[str, float | None]:
@@ -79,7 +92,7 @@ def life(requests: int) -> str:
 def _row(cell: Cell) -> tuple[str, ...]:
     times = ("" if each is None else f"{each:,.1f}" for each in (cell.none_ms, cell.oracle_ms, cell.policy_ms))
     worst = "" if cell.worst is None else f"{cell.worst:.3f}"
-    shares = (f"{cell.rate:.2%}", f"{cell.window:.2%}", f"{cell.overrun:.2f}")
+    shares = (f"{cell.rate:.2%}", f"{cell.window:.2%}", f"{cell.overrun:.2f}", f"{cell.overrun_as_sent:.2f}")
     return (cell.group, cell.population, f"{cell.budget:.1%}", *times, f"{cell.figure:,.4g}", worst, *shares)
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from bench.hedging import cells
+from bench.hedging import cells, table
 from bench.hedging.black_box import Setting
 from bench.hedging.causality import leaks
+from bench.hedging.cells import Cell
 from bench.hedging.oracle import Oracle
-from bench.hedging.populations import EPISODES, SCORED, SHIFTED, Population
+from bench.hedging.populations import BROWNED, EPISODES, SCORED, SHIFTED, Population
 from bench.hedging.runs import Bench, Judged, Length
 from bench.hedging.samples import LATENCIES, bhope, grpc_java, stall
-from bench.judge_hedging import Unsound, answered, asked, check, overrun, percentile
+from bench.judge_hedging import Answered, Asked, Unsound, answered, asked, check, overrun, percentile, spent
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = (sys.executable, "-m", "tests.support.toy_simulator")
@@ -179,6 +182,41 @@ def test_populations_are_those_of_the_page() -> None:
     assert np.mean(rows.lanes[0] > 2) == pytest.approx(0.05, abs=0.003)
     times = SHIFTED[0].rows(chance, 300_000).lanes[1]
     assert np.median(times[160_000:]) == pytest.approx(4 * np.median(times[:160_000]), rel=0.02)
+
+
+def ended(latency: NDArray[np.float64]) -> Judged:
+    """Return a run of a request each second in which all lanes take 10 s and the optimum 1 s."""
+    count = len(latency)
+    questions = Asked(np.zeros(count), np.arange(count) / 1000, np.ones(count), (np.full(count, 10.0),) * 2)
+    answers = Answered(np.full(count, 1.0), (latency < 10).astype(np.int64), latency)
+    return Judged(questions, answers, np.full(count, 1.0), spent(questions, answers, 0.05, 50, 0), 0)
+
+
+def test_recovery_takes_two_good_blocks() -> None:
+    """The first ten thousand after the shift are bad, the next good, the next bad; from 30,000 on all are good."""
+    latency = np.full(300_000, 1.0)
+    latency[160_000:170_000] = latency[180_000:190_000] = 10.0
+    assert cells.recovery(SHIFTED[0], Setting(0.05), [ended(latency)]).figure == 30_000
+    assert cells.recovery(SHIFTED[0], Setting(0.05), [ended(np.full(300_000, 10.0))]).figure == 140_000
+
+
+def test_a_brown_out_is_held_against_its_own_minute() -> None:
+    """6 % of the requests of the minute were hedged, at a budget of 5 %: one point too many, whatever came before."""
+    latency = np.full(300_000, 10.0)
+    latency[:100_000] = 1.0
+    latency[160_000:163_600] = 1.0
+    assert cells.brown_out(BROWNED[0], Setting(0.05), [ended(latency)]).figure == pytest.approx(1.0, abs=0.001)
+
+
+def test_the_summary_names_what_misses() -> None:
+    """Figures stand beside their targets; common episodes count half; what was not measured is not missed."""
+    base = Cell("scored", "bhope", 0.02, 0.03, rate=0.02, window=0.03, overrun=0.9, overrun_as_sent=0.9)
+    some = [base, replace(base, figure=0.09, overrun=1.2), replace(base, group="common episodes", figure=0.009)]
+    found = table.summary(some)
+    assert (found["mean_regret"], found["worst_regret"], found["never_worse_hedge_rate"]) == (0.06, 0.09, 0.0045)
+    assert found["p999_regret"] is None
+    assert table.missed(found) == ["mean_regret 0.06 > 0.02", "max_budget_overrun 1.2 > 1"]
+    assert table.missed({"cancel_p99_ms": 11.0, "cancel_floor_p99_ms": 6.0}) == []
 
 
 @pytest.mark.skipif(not LATENCIES.exists(), reason="the measured latencies (../shared) are not on this machine")
