@@ -152,12 +152,12 @@ class Cast:
         )
         return replace(made, **given)
 
-    async def streamed(self, plan: Plan, deadline: float | None = None) -> Played:
+    async def streamed(self, plan: Plan, deadline: float | None = None, prompt: Prompt = PROMPT) -> Played:
         """Carry *plan* out as a stream and write down what happened when."""
         loop = asyncio.get_running_loop()
         played = Played([], [], None)
         try:
-            async for event in self.executor.stream(plan, PROMPT, _call(deadline)):
+            async for event in self.executor.stream(plan, prompt, _call(deadline)):
                 played.at.append(round(loop.time(), 6))
                 played.events.append(event)
         except CallError as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from quickthorn import messages as pb
+from quickthorn_server.core.catalogue import OnBreak
 from quickthorn_server.core.content import (
     CacheHint,
     Citation,
@@ -201,6 +202,7 @@ FULL = Request(
         priority=Priority.CRITICAL,
         may_drop=frozenset({Feature.SEED, Feature.TOP_K}),
         max_extra_cost_nano_usd=9,
+        on_break=OnBreak.FAIL,
     ),
     labels={"team": "green"},
     request_id="mine-1",

@@ -80,6 +80,16 @@ def test_hedging_inside_one_failure_domain_is_pointed_out() -> None:
     assert warned(text.replace(", hedge: {delay: 1s}", "")) == ()
 
 
+def test_a_route_on_which_nobody_can_continue_is_pointed_out() -> None:
+    """It says that what breaks is continued, and a call has one backend, or one attempt."""
+    text = "backends: [{name: a, provider: local}]\nroutes: [{name: r, backends: [a], on_break: continue}]"
+    assert warned(text) == ('route "r" continues what breaks, and has one backend a call: nobody can do it',)
+    two = text.replace("}]\n", "}, {name: b, provider: local}]\n").replace("[a]", "[a, b]")
+    assert warned(two) == ()
+    one = two.replace("continue}", "continue, retry: {attempts: 1}}")
+    assert warned(one) == ('route "r" continues what breaks, and has one attempt a call: nobody can do it',)
+
+
 @pytest.mark.parametrize(
     ("top", "expected"),
     [

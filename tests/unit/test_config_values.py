@@ -17,6 +17,7 @@ from quickthorn_server.core.catalogue import (
     Entry,
     HedgeRule,
     Limits,
+    OnBreak,
     RecordRule,
     RetryRule,
     ServerRule,
@@ -70,7 +71,7 @@ routes:
     on_status: {404: elsewhere, 402: terminal, 409: retry}
     hedge: {delay: p95, max_parallel: 2}
     retry: {attempts: 5, on: [503, timeout]}
-    on_break: fail
+    on_break: continue
     upstream: whole
     max_ejected: 100%
 """
@@ -131,6 +132,7 @@ def test_every_key_arrives() -> None:
         409: FailureClass.RETRY,
     }
     assert (route.strategy, route.upstream) == (Strategy.WEIGHTED, Upstream.WHOLE)
+    assert route.on_break is OnBreak.CONTINUE
     assert route.hedge == HedgeRule(percentile=0.95, max_parallel=2)
     assert route.retry == RetryRule(5, frozenset({503, "timeout"}))
     assert catalogue.server == ServerRule(

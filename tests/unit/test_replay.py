@@ -16,6 +16,7 @@ from quickthorn.v1.completion_pb2 import CompletionRequest
 from quickthorn_server.cli import main
 from quickthorn_server.config import parse
 from quickthorn_server.core.call import Call, Rpc
+from quickthorn_server.core.catalogue import OnBreak
 from quickthorn_server.core.content import Media, MediaKind, Message, Part, Role, Text
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit, Knowledge
@@ -92,6 +93,7 @@ REQUESTS = st.builds(
         failover=st.none() | st.just(value=False),
         same_model=st.booleans(),
         priority=st.sampled_from(Priority),
+        on_break=st.none() | st.sampled_from(OnBreak),
     ),
 )
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, HedgeRule, Route, Strategy, Upstream
+from quickthorn_server.core.catalogue import Backend, Catalogue, Entry, HedgeRule, OnBreak, Route, Strategy, Upstream
 from quickthorn_server.core.content import (
     Media,
     MediaKind,
@@ -306,6 +306,20 @@ def test_panic_is_planned_and_noted() -> None:
     )
     seeing = ask(requirements=Requirements(regions=frozenset({"eu"})))
     assert not made(seeing, backend("a", regions=frozenset({"eu"})), *everybody[1:], knowledge=out).panic
+
+
+def test_who_would_continue_a_stream_is_noted() -> None:
+    """As the route says unless the call says otherwise; by prefill where a backend can, else by an anchor."""
+    route = Route("default", (Entry("a"), Entry("b")), on_break=OnBreak.CONTINUE)
+    able = backend("b", capabilities=frozenset({"text", "prefill"}))
+    planned = made(ask(), backend("a"), able, route=route)
+    assert planned.on_break is OnBreak.CONTINUE
+    assert notes(ask(), planned, ()) == ["a stream that breaks is continued: a by an anchor, b by prefill"]
+    refusing = ask(directives=Directives(on_break=OnBreak.FAIL))
+    assert notes(refusing, made(refusing, backend("a"), able, route=route), ()) == []
+    assert made(ask(directives=Directives(on_break=OnBreak.CONTINUE)), able).on_break is OnBreak.CONTINUE
+    needing = ask(requirements=Requirements(frozenset({"prefill"})))
+    assert drops(made(needing, backend("a"), able, route=route)) == {"a": Drop.CAPABILITY, "b": None}
 
 
 def test_a_backend_at_its_limit_is_noted() -> None:

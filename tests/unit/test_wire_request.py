@@ -156,7 +156,6 @@ PART = "messages[0].parts[1]"
         ({"directives": {"priority": 99}}, "directives.priority", "is not a known priority"),
         ({"directives": {"consistency": 99}}, "directives.consistency", "is not a known consistency"),
         ({"directives": {"on_break": 99}}, "directives.on_break", "is not a known way to break"),
-        ({"directives": {"on_break": 2}}, "directives.on_break", "CONTINUE is not available"),
         ({"provider_options_json": {"openai": "[]"}}, "provider_options_json['openai']", "must be a JSON object"),
         ({"provider_options_json": {"openai": ""}}, "provider_options_json['openai']", "must be a JSON object"),
         ({"labels": {str(number): "" for number in range(65)}}, "labels", "must be at most 64"),
@@ -181,7 +180,7 @@ def test_all_faults_are_reported_together() -> None:
         tools=[{"function": {}}],
         sampling={"temperature": 9.0, "top_k": -1},
         requirements={"capabilities": ["x", "text", "y"]},
-        directives={"on_break": 2},
+        directives={"on_break": 99},
         request_id="\x00",
     )
     assert sorted(field for field, _ in found) == [
@@ -286,7 +285,6 @@ def test_the_request_id_is_the_clients_or_the_metadatas() -> None:
 INERT = {
     "Directives.session_id",
     "Directives.experiment_key",
-    "Directives.on_break",
     "Directives.task",
     "Directives.complexity",
 }

@@ -11,7 +11,7 @@ import click
 from quickthorn_server.cli.options import catalogue_of, config_option, today
 from quickthorn_server.config.check import warnings
 from quickthorn_server.config.models import models
-from quickthorn_server.core.catalogue import Backend, Catalogue, Route
+from quickthorn_server.core.catalogue import Backend, Catalogue, OnBreak, Route
 from quickthorn_server.core.content import Message, Part, Role, Text
 from quickthorn_server.core.plan import Knowledge, Plan
 from quickthorn_server.core.prompt import Prompt
@@ -62,6 +62,8 @@ def _told(route: Route, planned: Plan) -> list[str]:
         )
     lines.extend(f"  - {verdict.backend.name}: {verdict.detail}" for verdict in planned.verdicts if not verdict.kept)
     lines.append(f"  hedging: {_hedging(route, planned)}")
+    if route.on_break is OnBreak.CONTINUE:
+        lines.append("  a stream that breaks is continued by another backend")
     return lines
 
 

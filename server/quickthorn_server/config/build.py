@@ -119,6 +119,7 @@ def _route(route: Route) -> catalogue.Route:
         hedge=_hedge(route.hedge) if route.hedge else None,
         budget=defaults.budget_rule(route),
         retry=defaults.retry_rule(route),
+        on_break=catalogue.OnBreak(route.on_break),
         upstream=catalogue.Upstream(route.upstream),
         max_ejected=defaults.max_ejected(route),
         on_status=MappingProxyType({status: FailureClass(word) for status, word in (route.on_status or {}).items()}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from quickthorn_server.core.catalogue import Catalogue, RecordRule, Route, ServerRule
+from quickthorn_server.core.catalogue import Catalogue, OnBreak, RecordRule, Route, ServerRule
 from quickthorn_server.core.known import KNOWN
 
 _NEAR = 90  # days
@@ -21,6 +21,7 @@ def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:
         *_unused(catalogue),
         *_hedging_in_one_domain(catalogue),
         *_checks_that_pause(catalogue),
+        *_continuing_alone(catalogue),
         *_exposed(catalogue.server),
         *_written_down(catalogue.records),
     )
@@ -58,6 +59,13 @@ def _hedging_in_one_domain(catalogue: Catalogue) -> Iterator[str]:
                 f'route "{route.name}" hedges inside one failure domain ("{domains.pop()}"): '
                 "what slows one backend slows the others; add one from elsewhere"
             )
+
+
+def _continuing_alone(catalogue: Catalogue) -> Iterator[str]:
+    for route in catalogue.routes.values():
+        if route.on_break is OnBreak.CONTINUE and min(len(route.entries), route.retry.attempts) == 1:
+            what = "attempt" if len(route.entries) > 1 else "backend"
+            yield f'route "{route.name}" continues what breaks, and has one {what} a call: nobody can do it'
 
 
 def _domains(catalogue: Catalogue, route: Route) -> set[str]:

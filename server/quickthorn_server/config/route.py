@@ -12,7 +12,7 @@ from quickthorn_server.config.errors import shown
 from quickthorn_server.config.kinds import BudgetShare, HedgeDelay, Percentile, Share, refuse
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Later, Name, OneOf, nearest
-from quickthorn_server.core.catalogue import Strategy, Upstream
+from quickthorn_server.core.catalogue import OnBreak, Strategy, Upstream
 from quickthorn_server.core.classes import FailureClass
 
 RETRY_WORDS = frozenset({"timeout", "connect"})
@@ -132,8 +132,11 @@ class Route(Strict):
     """How much hedges and retries may add."""
     retry: Retry = Retry()
     """How often to try, and after what."""
-    on_break: Annotated[str, OneOf("on_break", frozenset({"fail"}), frozenset({"continue"}))] = "fail"
-    """What to do when an answer breaks after its first piece; default fail."""
+    on_break: Annotated[str, OneOf("on_break", frozenset(item.value for item in OnBreak))] = "fail"
+    """What to do when a stream breaks after its first piece; default fail.
+
+    `continue`: another backend writes on, and a seam event marks the place.
+    """
     upstream: Annotated[str, OneOf("upstream", frozenset(item.value for item in Upstream))] = "auto"
     """Whether unary calls stream upstream: `auto` = whole only where there is one candidate; default auto."""
     on_status: dict[Status, Class] | None = None

@@ -15,6 +15,7 @@ class Cause(Word):
     SILENCE = "silence"
     FAILOVER = "failover"
     RETRY = "retry"
+    CONTINUATION = "continuation"
 
 
 class Outcome(Word):

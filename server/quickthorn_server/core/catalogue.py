@@ -161,6 +161,13 @@ class Strategy(Word):
     WEIGHTED = "weighted"
 
 
+class OnBreak(Word):
+    """What becomes of a stream whose backend breaks after the caller has seen content."""
+
+    FAIL = "fail"
+    CONTINUE = "continue"
+
+
 class Upstream(Word):
     """Whether a unary call streams upstream."""
 
@@ -248,6 +255,7 @@ class Route:
     hedge: HedgeRule | None = None
     budget: BudgetRule = field(default_factory=BudgetRule)
     retry: RetryRule = field(default_factory=RetryRule)
+    on_break: OnBreak = OnBreak.FAIL
     upstream: Upstream = Upstream.AUTO
     max_ejected: float = 0.5
     on_status: Mapping[int, FailureClass] = field(default_factory=dict)

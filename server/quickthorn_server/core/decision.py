@@ -8,6 +8,7 @@ from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.content import Part
 from quickthorn_server.core.failures import Reason
 from quickthorn_server.core.plan import Plan, PurseLevels
+from quickthorn_server.core.seam import Seam
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.core.value import value
 
@@ -21,7 +22,7 @@ class Decision:
     *ended*: `answered`, `cancelled`, or the reason of its failure.  *duration* in seconds from its arrival.  *usage*
     and *cost_nano_usd* are what the caller was told; what lanes consumed is in *trace*.  *delivered*: UTF-8 bytes of
     text that the caller was sent.  *purses*: their levels when the call ended.  *answer*: the parts that it was sent,
-    None unless content is kept.
+    None unless content is kept.  *seams*: where another backend took over an answer that broke.
     """
 
     call: Call
@@ -35,13 +36,20 @@ class Decision:
     delivered: int = 0
     purses: PurseLevels | None = None
     answer: tuple[Part, ...] | None = None
+    seams: tuple[Seam, ...] = ()
 
     @property
     def first_content(self) -> float | None:
-        """Seconds from arrival to the first content of the lane that served or, of a cut call, would have."""
+        """Seconds from arrival to the first content of the lane that served or, of a cut call, would have.
+
+        Where an answer was continued it is that of the lane that began it: what the caller saw first.
+        """
+        lanes = self.trace.attempts
+        if self.seams:
+            return next((lane.first_content for lane in lanes if lane.outcome is Outcome.BROKE), None)
         if self.trace.served_by is not None:
-            return self.trace.attempts[self.trace.served_by].first_content
-        cut = [lane for lane in self.trace.attempts if lane.outcome in {Outcome.BROKE, Outcome.ABANDONED}]
+            return lanes[self.trace.served_by].first_content
+        cut = [lane for lane in lanes if lane.outcome in {Outcome.BROKE, Outcome.ABANDONED}]
         return next((lane.first_content for lane in reversed(cut) if lane.first_content is not None), None)
 
 

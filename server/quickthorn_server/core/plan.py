@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from quickthorn_server.core.attempt import Attempt, Trace
-from quickthorn_server.core.catalogue import Backend, RetryRule, Route
+from quickthorn_server.core.catalogue import Backend, OnBreak, RetryRule, Route
 from quickthorn_server.core.features import Feature, named
 from quickthorn_server.core.outline import Outline
 from quickthorn_server.core.value import value
@@ -168,6 +168,7 @@ class Plan:
     outline: Outline | None = None
     turn: int = 0
     knowledge: Knowledge = field(default_factory=Knowledge)
+    on_break: OnBreak = OnBreak.FAIL
 
     def trace(
         self, attempts: tuple[Attempt, ...], served_by: int | None, no_hedge: str = "", degraded: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from quickthorn_server.core.catalogue import OnBreak
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.core.value import value
@@ -66,6 +67,7 @@ class Directives:
     priority: Priority = Priority.NORMAL
     may_drop: frozenset[Feature] = frozenset()
     max_extra_cost_nano_usd: int | None = None
+    on_break: OnBreak | None = None
 
 
 @value

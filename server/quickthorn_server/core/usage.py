@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from quickthorn_server.core.value import value
 from quickthorn_server.core.word import Word
@@ -38,6 +38,31 @@ class Usage:
     reasoning_tokens: int | None = None
     units: Mapping[str, int] = field(default_factory=dict)
     source: UsageSource = UsageSource.REPORTED
+
+
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_long_tokens",
+    "reasoning_tokens",
+)
+_DOUBT = (UsageSource.UNKNOWN, UsageSource.ESTIMATED, UsageSource.REPORTED)
+
+
+def summed(one: Usage, other: Usage) -> Usage:
+    """Return what two attempts used together: what one of them does not know is unknown.
+
+    The source is the more doubtful of the two.  Units are added as far as they are known.
+    """
+    counts: dict[str, Any] = {}
+    for name in _COUNTS:
+        first, second = getattr(one, name), getattr(other, name)
+        if first is not None and second is not None:
+            counts[name] = first + second
+    units = {unit: one.units.get(unit, 0) + other.units.get(unit, 0) for unit in {**one.units, **other.units}}
+    return replace(Usage(), **counts, units=units, source=min(one.source, other.source, key=_DOUBT.index))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from quickthorn_server.edge import call as edge
 from quickthorn_server.edge import wire_answer, wire_embed, wire_explain, wire_request
 from quickthorn_server.edge.call import Context, current_call
 from quickthorn_server.edge.deadline import budget
-from quickthorn_server.execution.events import Begun, Finished, Said
+from quickthorn_server.execution.events import Begun, Finished, Joined, Said
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.routing.refusal import refusal
 from quickthorn_server.routing.router import Router
@@ -96,6 +96,9 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
                 elif isinstance(event, Begun):
                     context.set_trailing_metadata(((_SERVED_BY, event.backend.name),))
                     yield wire_answer.started(event, call)
+                elif isinstance(event, Joined):
+                    context.set_trailing_metadata(((_SERVED_BY, event.seam.to_backend),))
+                    yield wire_answer.seam(event.seam)
                 elif isinstance(event, Finished):
                     yield wire_answer.finished(event)
                 else:

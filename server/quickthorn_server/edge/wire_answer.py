@@ -18,6 +18,7 @@ from quickthorn_server.core.chunk import (
 )
 from quickthorn_server.core.completion import Completion
 from quickthorn_server.core.ends import CallError
+from quickthorn_server.core.seam import Seam
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge.wire_content import Fields, part_fields, span
 from quickthorn_server.execution.events import Begun, Finished
@@ -40,6 +41,7 @@ _CAUSES = {
     Cause.SILENCE: trace_pb2.LANE_CAUSE_SILENCE,
     Cause.FAILOVER: trace_pb2.LANE_CAUSE_FAILOVER,
     Cause.RETRY: trace_pb2.LANE_CAUSE_RETRY,
+    Cause.CONTINUATION: trace_pb2.LANE_CAUSE_CONTINUATION,
 }
 _OUTCOMES = {
     Outcome.WON: trace_pb2.LANE_OUTCOME_WON,
@@ -92,6 +94,19 @@ def events(chunks: Sequence[Chunk]) -> Iterator[events_pb2.CompletionEvent]:
             yield events_pb2.CompletionEvent(text={"part": chunk.part, "text": text})
         else:
             yield _event(chunk)
+
+
+def seam(given: Seam) -> events_pb2.CompletionEvent:
+    """Write that another backend continues."""
+    said = {
+        "part": given.part,
+        "offset": given.offset,
+        "from_backend": given.from_backend,
+        "to_backend": given.to_backend,
+        "method": given.method.word,
+        "exact": given.exact,
+    }
+    return events_pb2.CompletionEvent(seam=said)
 
 
 def heartbeat() -> events_pb2.CompletionEvent:

@@ -86,6 +86,8 @@ def _directives_json(given: Directives) -> Json:
     switches = {"hedging": given.hedging, "failover": given.failover}
     if given.max_extra_cost_nano_usd is not None:
         written["maxExtraCostNanoUsd"] = str(given.max_extra_cost_nano_usd)
+    if given.on_break is not None:
+        written["onBreak"] = f"ON_BREAK_{given.on_break.name}"
     return written | {name: switch for name, switch in switches.items() if switch is not None}
 
 

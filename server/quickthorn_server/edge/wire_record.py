@@ -21,6 +21,7 @@ from quickthorn_server.core.catalogue import BudgetRule
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.plan import Circuit, Knowledge, Plan, PurseLevels, Verdict
+from quickthorn_server.core.seam import Seam
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge.wire_content import part_fields
 from quickthorn_server.edge.wire_needs import needs_json
@@ -90,6 +91,8 @@ def _record(decision: Decision, candidates: Callable[[Plan], Any]) -> Json:
     _put_consumed(written, decision.usage, decision.cost_nano_usd)
     if decision.purses is not None:
         written["purses"] = _purses(decision.purses, plan.route.budget)
+    if decision.seams:
+        written["seams"] = list(map(_seam, decision.seams))
     if trace.degraded:
         written["degraded"] = trace.degraded
     if plan.outline is not None:
@@ -206,6 +209,17 @@ def _attempt(attempt: Attempt) -> Json:
         written["providerRequestId"] = attempt.provider_request_id
     _put_consumed(written, attempt.usage, attempt.cost_nano_usd)
     return written
+
+
+def _seam(seam: Seam) -> Json:
+    return {
+        "part": seam.part,
+        "offset": str(seam.offset),
+        "fromBackend": seam.from_backend,
+        "toBackend": seam.to_backend,
+        "method": seam.method.word,
+        "exact": seam.exact,
+    }
 
 
 def _put_consumed(written: Json, usage: Usage | None, cost_nano_usd: int | None) -> None:

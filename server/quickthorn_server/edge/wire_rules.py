@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from quickthorn.v1 import directives_pb2
-from quickthorn_server.core.catalogue import CAPABILITIES, DATA_POLICIES, REGIONS
+from quickthorn_server.core.catalogue import CAPABILITIES, DATA_POLICIES, REGIONS, OnBreak
 from quickthorn_server.core.features import MAY_DROP
 from quickthorn_server.core.request import Directives, Priority, Requirements
 from quickthorn_server.edge import wire_content
@@ -25,6 +25,11 @@ _CONSISTENCIES = {
     directives_pb2.CONSISTENCY_UNSPECIFIED: False,
     directives_pb2.CONSISTENCY_ANY: False,
     directives_pb2.CONSISTENCY_SAME_MODEL: True,
+}
+_BREAKS = {
+    directives_pb2.ON_BREAK_UNSPECIFIED: None,
+    directives_pb2.ON_BREAK_FAIL: OnBreak.FAIL,
+    directives_pb2.ON_BREAK_CONTINUE: OnBreak.CONTINUE,
 }
 
 
@@ -50,17 +55,14 @@ def directives(given: directives_pb2.Directives, violations: Violations) -> Dire
     """Read the caller's orders."""
     violations.check(given.priority in _PRIORITIES, "directives.priority", "is not a known priority")
     violations.check(given.consistency in _CONSISTENCIES, "directives.consistency", "is not a known consistency")
-    known = (directives_pb2.ON_BREAK_UNSPECIFIED, directives_pb2.ON_BREAK_FAIL)
-    if given.on_break == directives_pb2.ON_BREAK_CONTINUE:
-        violations.add("directives.on_break", "CONTINUE is not available in this version; use FAIL")
-    else:
-        violations.check(given.on_break in known, "directives.on_break", "is not a known way to break")
+    violations.check(given.on_break in _BREAKS, "directives.on_break", "is not a known way to break")
     return Directives(
         backend=given.backend,
         allow_backends=frozenset(given.allow_backends),
         deny_backends=frozenset(given.deny_backends),
         hedging=given.hedging if given.HasField("hedging") else None,
         failover=given.failover if given.HasField("failover") else None,
+        on_break=_BREAKS.get(given.on_break),
         same_model=_CONSISTENCIES.get(given.consistency, False),
         priority=_PRIORITIES.get(given.priority, Priority.NORMAL),
         may_drop=frozenset(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
 from quickthorn_server.core.attempt import Outcome, Trace
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.catalogue import Backend, OnBreak
 from quickthorn_server.core.chunk import Chunk, TextDelta
 from quickthorn_server.core.completion import Fold
 from quickthorn_server.core.content import Part, Text
@@ -25,7 +25,7 @@ from quickthorn_server.core.provider import AnyPrompt, Ask, Provider
 from quickthorn_server.core.sizes import utf8_size
 from quickthorn_server.core.trimmed import trimmed
 from quickthorn_server.execution import ending
-from quickthorn_server.execution.alarm import Alarm, Alarms
+from quickthorn_server.execution.alarm import TICK, Alarm, Alarms
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.lane import Lane, LaneRule
@@ -38,6 +38,7 @@ from quickthorn_server.execution.race import NobodyLeft, OutOfTime, Race
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.refusal import Refused
 from quickthorn_server.execution.schedule import Schedule, Start
+from quickthorn_server.execution.takeover import Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Carried:
         "_whole",
         "delivered",
         "race",
+        "takeover",
     )
 
     def __init__(self, estate: Estate, plan: Plan, prompt: AnyPrompt, call: Call, *, unary: bool) -> None:
@@ -96,6 +98,7 @@ class Carried:
             plan.shows_reasoning, whole=unary and plan.whole, until_end=unary, input_tokens=plan.input_tokens
         )
         self._refused: list[Refused] = []
+        self.takeover = None if unary or plan.on_break is OnBreak.FAIL else Takeover(plan, prompt)
         schedule = Schedule(
             plan,
             admit=self._admit,
@@ -136,6 +139,17 @@ class Carried:
         self.delivered += sum(utf8_size(chunk.text) for chunk in chunks if type(chunk) is TextDelta)
         if self._said is not None:
             self._said.add(chunks)
+        if self.takeover is not None and self.takeover.broken is None:
+            self.takeover.draft.add(chunks)
+
+    def take_over(self, broken: Lane, error: BackendError) -> Takeover:
+        """Look for somebody to continue what *broken* said before *error*; raises that where nobody may."""
+        takeover, deadline = self.takeover, self._call.deadline
+        in_time = deadline is None or self._loop.time() + TICK < deadline
+        if takeover is None or not takeover.begin(broken.attempt(self._call.arrived), error, in_time=in_time):
+            raise error
+        self.race.go_on(broken)
+        return takeover
 
     def deliver(self, parts: tuple[Part, ...]) -> None:
         """Count the whole answer that is about to be delivered."""
@@ -154,11 +168,15 @@ class Carried:
         if winner.end is None:
             raise ValueError("the winner has not ended")
         trace = self._trace()
-        served = trace.attempts[self.race.lanes.index(winner)]
-        self._finished = Finished(winner.end, winner.usage, served.cost_nano_usd, trace)
+        usage, cost = winner.usage, trace.attempts[self.race.lanes.index(winner)].cost_nano_usd
+        if self.takeover is not None:
+            usage, cost = self.takeover.total(usage, cost)
+        self._finished = Finished(winner.end, usage, cost, trace)
         return self._finished
 
     def _admit(self, backend: Backend) -> Permit | None:
+        if self.takeover is not None and not self.takeover.fits(backend):
+            return None
         try:
             if backend.name in self._estate.limiters.limited:
                 self._estate.limiters.check(backend.name, self._most_tokens())
@@ -168,6 +186,8 @@ class Carried:
             return None
 
     def _admit_in_panic(self, backend: Backend) -> Permit | None:
+        if self.takeover is not None and not self.takeover.fits(backend):
+            return None
         try:
             if backend.name in self._estate.limiters.limited:
                 self._estate.limiters.check(backend.name, self._most_tokens())
@@ -181,17 +201,22 @@ class Carried:
         if self._call.deadline is not None:
             connect = min(connect, max(0.001, self._call.deadline - self._loop.time()))
         out = self._plan.left_out.get(name)
-        prompt = trimmed(self._prompt, out) if out else self._prompt
+        prompt, rule = self._prompt, self._rule
+        if self.takeover is not None and self.takeover.broken is not None:
+            prompt = self.takeover.asked(start.backend).prompt
+            rule = replace(rule, input_tokens=rule.input_tokens + self.takeover.more_input)
+        prompt = trimmed(prompt, out) if out else prompt
         ask = Ask(prompt, self._call.request_id, connect, self._rule.whole)
         limiters = self._estate.limiters
         leave = limiters.take(name, self._most_tokens()) if name in limiters.limited else None
-        return Lane(start, self._estate.providers[name], ask, leave=leave, rule=self._rule, alarm=alarm, wake=wake)
+        return Lane(start, self._estate.providers[name], ask, leave=leave, rule=rule, alarm=alarm, wake=wake)
 
     def _most_tokens(self) -> int:
         """Return how many tokens an attempt may count for: its estimated input, and all the output it is allowed."""
         prompt = self._prompt
         output = prompt.sampling.max_output_tokens if isinstance(prompt, Prompt) else None
-        return self._plan.input_tokens + (output or 0)
+        more = 0 if self.takeover is None else self.takeover.more_input
+        return self._plan.input_tokens + more + (output or 0)
 
     def _failure(self, error: BaseException) -> CallError | None:
         """Return the call's failure, or None when it was answered or cancelled, or met a bug of ours."""
@@ -201,7 +226,8 @@ class Carried:
             case OutOfTime():
                 return ending.out_of_time(self._trace(), self.delivered, first_token=error.first_token)
             case BackendError():
-                return ending.broken(error, self._trace(), self.delivered)
+                refused = "" if self.takeover is None else self.takeover.refused
+                return ending.broken(error, self._trace(), self.delivered, refused)
             case _:
                 return None
 
@@ -211,7 +237,9 @@ class Carried:
             attempts.append(lane.attempt(arrived))
             if served is None and lane.outcome is Outcome.WON:
                 served = place
-        return self._plan.trace(tuple(attempts), served, self.race.no_hedge, self.race.degraded)
+        taken = "" if self.takeover is None else self.takeover.words
+        degraded = "; ".join(filter(None, (self.race.degraded, taken)))
+        return self._plan.trace(tuple(attempts), served, self.race.no_hedge, degraded)
 
     def _decision(self, error: BaseException | None, failure: CallError | None) -> Decision:
         """Return what there is to tell of the call; what it says of usage and cost is what the caller was told."""
@@ -230,6 +258,7 @@ class Carried:
             delivered=self.delivered,
             purses=self._estate.purses.levels(self._plan.route.name),
             answer=None if self._said is None else self._whole or self._said.parts(),
+            seams=() if self.takeover is None else self.takeover.seams,
         )
 
 

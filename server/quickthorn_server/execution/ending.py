@@ -90,8 +90,11 @@ def reason_of(errors: Sequence[BackendError], on_status: Mapping[int, FailureCla
     return Reason.ALL_FAILED
 
 
-def broken(error: BackendError, trace: Trace, delivered: int) -> CallError:
-    """Return the failure of a stream that broke after *delivered* bytes of text had been sent."""
+def broken(error: BackendError, trace: Trace, delivered: int, not_continued: str = "") -> CallError:
+    """Return the failure of a stream that broke after *delivered* bytes of text had been sent.
+
+    *not_continued*: why nobody went on with it, "" = nobody was to.
+    """
     what = "stalled" if error.failure is Failure.TIMEOUT else "broke"
     return CallError(
         Reason.STREAM_BROKEN,
@@ -99,6 +102,7 @@ def broken(error: BackendError, trace: Trace, delivered: int) -> CallError:
         retry_after=_wait([error]),
         trace=trace,
         delivered=delivered,
+        metadata={"not_continued": not_continued} if not_continued else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quickthorn_server.core.attempt import Cause, Trace
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Chunk, End
+from quickthorn_server.core.seam import Seam
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.core.value import value
 
@@ -26,6 +27,13 @@ class Said:
 
 
 @value
+class Joined:
+    """Another backend continues here.  At most once, before the first of its text."""
+
+    seam: Seam
+
+
+@value
 class Quiet:
     """Nothing has happened for a while, and the call goes on.  Anywhere, also before `Begun`."""
 
@@ -40,4 +48,4 @@ class Finished:
     trace: Trace
 
 
-Event = Begun | Said | Quiet | Finished
+Event = Begun | Said | Joined | Quiet | Finished

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from quickthorn_server.core.call import Call
@@ -13,6 +14,7 @@ from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.execution.carried import Carried, Estate
+from quickthorn_server.execution.continued import continued
 from quickthorn_server.execution.events import Begun, Event, Finished, Quiet, Said
 
 _QUIET = Quiet()
@@ -25,21 +27,34 @@ class Executor:
         self._estate = estate
 
     async def stream(self, plan: Plan, prompt: AnyPrompt, call: Call) -> AsyncGenerator[Event, None]:
-        """Yield `Begun`, `Said`..., `Finished`, and `Quiet` wherever nothing is said for long.  Raises CallError."""
+        """Yield `Begun`, `Said`..., `Finished`, and `Quiet` wherever nothing is said for long.  Raises CallError.
+
+        Where a winner that broke is continued there is one `Joined` among them.
+        """
         with Carried(self._estate, plan, prompt, call, unary=False) as carried:
             while (lane := await carried.race.winner()) is None:
                 yield _QUIET
                 carried.sent()
             yield Begun(lane.backend, lane.opened.model or lane.backend.model, lane.cause)
             carried.sent()
-            while (chunks := await carried.race.more(lane)) is not None:
-                if chunks and type(chunks[-1]) is End:
-                    chunks.pop()
-                    if not chunks:
-                        continue
-                carried.count(chunks)
-                yield Said(chunks) if chunks else _QUIET
-                carried.sent()
+            broken: BackendError | None = None
+            try:
+                while (chunks := await carried.race.more(lane)) is not None:
+                    if chunks and type(chunks[-1]) is End:
+                        chunks.pop()
+                        if not chunks:
+                            continue
+                    carried.count(chunks)
+                    yield Said(chunks) if chunks else _QUIET
+                    carried.sent()
+            except BackendError as error:
+                broken = error
+            if broken is not None:
+                async with aclosing(continued(carried, lane, broken)) as events:
+                    async for event in events:
+                        yield event
+                        carried.sent()
+                lane = carried.race.lanes[-1]  # who continued: nobody is started after that
             finished = carried.finished(lane)
         yield finished
 

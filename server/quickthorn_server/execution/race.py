@@ -7,8 +7,9 @@ the client will see wins, and the others are cancelled in that same step.  It is
 * A lane speaks with its first visible chunk, or with a clean end.  An opened connection has said nothing.
 * A failure never beats a healthy lane.  A terminal failure (no backend would do better) stops new lanes only; it
   becomes the call's status when no lane is left.
-* A winner may break.  A stream's caller has seen its words, so the race is over; a unary caller has seen nothing, so
-  `winner` may be called again and races on without it.  Whoever had lost to it may then be asked once more.
+* A winner may break.  A unary caller has seen nothing, so `winner` may be called again and races on without it;
+  whoever had lost to it may then be asked once more.  A stream's caller has seen its words, so the race is over, or
+  somebody is looked for who goes on with them (`go_on`).
 
 Everything is decided in `_step`, synchronously, whenever anything changed; doing is `_start` and `Lane.stop`.
 Losers are never waited for here: leaving the race hands what still closes to the reaper.
@@ -154,6 +155,17 @@ class Race:
             if self.pulse is not None and self.pulse.due:
                 return []
             await self._news(self._deadline)
+
+    def go_on(self, broken: Lane) -> None:
+        """Race on, without hedges, for somebody to continue what *broken*, the last winner, was saying.
+
+        `winner` then returns who does, or raises NobodyLeft.
+        """
+        if broken.error is None:
+            raise ValueError("the winner has not broken")
+        broken.noted = True
+        self._hedging = self._hedge_at = None
+        self._schedule.broke(broken.error)
 
     def _step(self, now: float) -> Lane | None:
         """Crown who spoke first, else start whoever is due."""

@@ -58,6 +58,7 @@ class Schedule:
         "_purses",
         "_random",
         "_refused",
+        "_replaces",
         "_rule",
         "_spared",
         "_standby",
@@ -104,6 +105,7 @@ class Schedule:
         self._started = 0
         self._owed = 0  # each failure entitles the call to one more lane
         self._ended = False
+        self._replaces = Cause.FAILOVER
         self.no_hedge = ""  # why silence was not answered, if it was not
         self.degraded = ""  # whom panic had asked, if anybody
 
@@ -114,14 +116,25 @@ class Schedule:
 
     def failed(self, backend: Backend, error: BackendError, now: float) -> None:
         """Take in that a lane failed at *now*."""
-        if meaning(error, self._on_status).terminal:
+        if self._is_last_word(error):
             self._ended = True
             return
         self._owed += 1
         if self._standby is not None:
             self._standby.failed(error)
-        if _retryable(error, self._rule, self._on_status):
+        if self._replaces is Cause.FAILOVER and _retryable(error, self._rule, self._on_status):
             self._put_back(backend, error, now)
+
+    def broke(self, error: BackendError) -> None:
+        """Take in that the winner broke, and that its answer is to be continued: by one backend at a time.
+
+        Nobody is asked for it who has failed in this call.
+        """
+        if self._standby is not None:
+            self._standby.failed(error)
+        self._owed = 1
+        self._replaces = Cause.CONTINUATION
+        self.again.clear()
 
     def lost(self, backend: Backend) -> None:
         """Take in that a lane was stopped for a winner: it has not failed, so should that one break, it is next."""
@@ -149,7 +162,7 @@ class Schedule:
         """Take who may replace a failed lane at *now*: a fresh candidate, else one whose backoff is over."""
         if not self._owed or not self.may_start:
             return None
-        start = self._fresh_one(Cause.FAILOVER) if self._failover else None
+        start = self._fresh_one(self._replaces) if self._failover else None
         while start is None and self.again and self.again[0][0] <= now + TICK:
             start = self._leave(self.again.pop(0)[1], Cause.RETRY)
         if start is not None:
@@ -219,9 +232,18 @@ class Schedule:
         """
         if cause is Cause.SILENCE:
             return self._purses.hedges
-        if cause is Cause.FAILOVER and not in_panic and self._healthy(backend.name):
+        if cause in {Cause.FAILOVER, Cause.CONTINUATION} and not in_panic and self._healthy(backend.name):
             return None
         return self._purses.retries
+
+    def _is_last_word(self, error: BackendError) -> bool:
+        """Whether nobody is asked after *error*.
+
+        That a request is bad is no news where an answer is continued: the caller's own was good enough for one.
+        """
+        if self._replaces is Cause.CONTINUATION:
+            return classed(error, self._on_status) is FailureClass.TERMINAL
+        return meaning(error, self._on_status).terminal
 
     def _put_back(self, backend: Backend, error: BackendError, now: float) -> None:
         failures = self._failures[backend.name] = self._failures.get(backend.name, 0) + 1

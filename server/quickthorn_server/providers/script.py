@@ -14,12 +14,17 @@ A script is a list of replies, played in turn, the last one again and again.  A 
           - {tool_call: {id: c1, name: weather, arguments: {city: Oslo}}}
           - {usage: {input: 12, output: 5}}
           - {finish: tool_calls}
+      - steps:                                     # a model that continues what another one began, by an anchor
+          - {repeat: 64}                           # leave it out for one that honours `prefill`
+          - {rest: "Hello, and good-bye."}
       - {vectors: [[0.5, 1], [0.25, 0]]}           # the answer to an embedding prompt of two inputs
 
 A step does one thing: `text`, `reasoning`, `refusal`, `tool_call`, `vectors`, `usage`, `finish` (a finish reason, with
 `stop_sequence`), `fail` (a failure, with `retry_after` and `http_status`), `hang: true` (silence for ever) or
-`cut: true` (the stream stops without an end).  `after` is the wait before it.  Neighbouring texts are one part; `part`
-names another one, also inside `tool_call`.  Durations are `300ms`, `2s`, `1m` or a number of seconds.
+`cut: true` (the stream stops without an end).  `rest` says a text from where the prompt's last assistant turn leaves
+off, all of it where it does not begin with that turn; `repeat` says the last so many characters of that turn.
+`after` is the wait before it.  Neighbouring texts are one part; `part` names another one, also inside `tool_call`.
+Durations are `300ms`, `2s`, `1m` or a number of seconds.
 """
 
 from __future__ import annotations
@@ -48,9 +53,10 @@ from quickthorn_server.core.content import Part, Refusal
 from quickthorn_server.core.embedding import Vector
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.usage import Usage
+from quickthorn_server.providers.resumed import Repeat, Rest
 
-Step = tuple[float, Chunk | BackendError | None]
-"""Seconds to wait, then what happens: a chunk, a failure, or None = nothing any more."""
+Step = tuple[float, Chunk | Rest | Repeat | BackendError | None]
+"""Seconds to wait, then what happens: something is said, a failure, or None = nothing any more."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
@@ -127,9 +133,11 @@ class _Writer:
         self._part = -1
         self._kind = ""
         self._over = False
-        self._actions: dict[str, Callable[[dict[str, Any], Any], Chunk | BackendError | None]] = {
+        self._actions: dict[str, Callable[[dict[str, Any], Any], Chunk | Rest | Repeat | BackendError | None]] = {
             "text": lambda step, text: TextDelta(self._place(step, "text"), _text(text)),
             "reasoning": lambda step, text: ReasoningDelta(self._place(step, "reasoning"), _text(text)),
+            "rest": lambda step, text: Rest(self._place(step, "text"), _text(text)),
+            "repeat": lambda step, count: Repeat(self._place(step, "text"), _count(count)),
             "refusal": lambda step, text: WholePart(self._place(step, ""), Part(Refusal(_text(text)))),
             "tool_call": lambda _, call: self._tool_call(_mapping(call)),
             "vectors": lambda _, rows: Vectors(tuple(_vector(row) for row in _list(rows))),

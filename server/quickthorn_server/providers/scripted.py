@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from quickthorn_server.core.catalogue import Backend
-from quickthorn_server.core.chunk import Burst
+from quickthorn_server.core.chunk import Burst, TextDelta
 from quickthorn_server.core.failures import BackendError
 from quickthorn_server.core.provider import Ask
+from quickthorn_server.providers.resumed import Repeat, Rest
 from quickthorn_server.providers.script import Reply, Step, read_script
 
 _REMEMBERED = 10_000
@@ -47,8 +48,7 @@ class Scripted:
         return self._open
 
     async def stream(self, ask: Ask) -> AsyncGenerator[Burst, None]:
-        """Play the next reply, whatever is asked."""
-        del ask
+        """Play the next reply; what is asked matters to `rest` and `repeat` alone."""
         loop = asyncio.get_running_loop()
         reply = self._replies[min(self._played, len(self._replies) - 1)]
         self._played += 1
@@ -66,7 +66,7 @@ class Scripted:
                     raise what.with_traceback(None)  # the same one again and again must not grow
                 else:
                     self.said += 1
-                    yield [what]
+                    yield [TextDelta(what.part, what.said(ask.prompt)) if isinstance(what, Rest | Repeat) else what]
             linger = 0.0
         finally:
             try:

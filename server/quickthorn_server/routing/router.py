@@ -55,6 +55,7 @@ class Router:
             outline=call,
             turn=turn,
             knowledge=knowledge,
+            on_break=call.directives.on_break or route.on_break,
         )
 
 
