@@ -13,9 +13,11 @@ from quickthorn_server.config import default_catalogue, load, parse, starter
 from quickthorn_server.core.catalogue import (
     Backend,
     BreakerRule,
+    Cancelled,
     Catalogue,
     Entry,
     HedgeRule,
+    HedgeTo,
     Limits,
     OnBreak,
     RecordRule,
@@ -62,6 +64,7 @@ backends:
     limits: {in_flight: 200, rpm: 5000, tpm: 2000000}
     health:
       active: {method: completion, interval: 1m, timeout: 3s, unhealthy: 2, healthy: 4, max_cost_per_day: 0.02}
+    cancelled: full
   - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
   - {name: last, provider: local}
 routes:
@@ -114,6 +117,7 @@ def test_every_key_arrives() -> None:
         regions=frozenset({"us"}),
         data_policies=frozenset({"zdr", "no_training"}),
         failure_domain="example",
+        shares="example",
         params={"temperature": 0.2, "seed": 7, "stop": ["on", None, "2027-01-01"], "logit_bias": {"50256": -100}},
         retires=date(2027, 3, 1),
         timeouts=Timeouts(0.25, 2.0, 1.5, 60.0),
@@ -121,6 +125,7 @@ def test_every_key_arrives() -> None:
         slow_start=SlowStart(60.0, 1.5, 0.25),
         limits=Limits(200, 5000, 2_000_000),
         check=CheckRule(CheckMethod.COMPLETION, 60.0, 3.0, 2, 4, 1, 17, 6_000, 20_000_000),
+        cancelled=Cancelled.FULL,
         carries=COMPATIBLE.carries,
     )
     (route,) = catalogue.routes.values()
@@ -139,6 +144,39 @@ def test_every_key_arrives() -> None:
         "[::1]:0", max_in_flight=7, write_stall=4.0, heartbeat=2.0, drain_quiet=0.0, drain_grace=90.0
     )
     assert catalogue.records == RecordRule("logs/d.jsonl", 2 * 1024**3, keep=0, content=True)
+
+
+@pytest.mark.parametrize(
+    ("hedge", "rule"),
+    [
+        ("delay: 0s", HedgeRule(delay=0.0)),
+        ("delay: 300ms, to: fastest", HedgeRule(delay=0.3, to=HedgeTo.FASTEST)),
+        ("delay: auto", HedgeRule(target=0.99)),
+        ("delay: auto, target: p99.9, min_gain: 20%", HedgeRule(target=0.999, min_gain=0.2)),
+        ("delay: p90, max_extra_cost: {request: 0.01}", HedgeRule(percentile=0.9, max_extra=10_000_000)),
+        (
+            "delay: auto, to: cheapest, max_extra_cost: {request: 0, hour: 2.00}",
+            HedgeRule(target=0.99, to=HedgeTo.CHEAPEST, max_extra=0, max_extra_hour=2_000_000_000),
+        ),
+    ],
+)
+def test_hedging_as_it_is_written(hedge: str, rule: HedgeRule) -> None:
+    """Fixed, percentile or learned, whom to ask, and what it may cost in nano-USD."""
+    assert small("provider: local", f"hedge: {{{hedge}}}").routes["default"].hedge == rule
+
+
+@pytest.mark.parametrize(
+    ("backend", "bill"),
+    [
+        ("provider: local", Cancelled.FREE),
+        ("provider: scripted, script: [{text: hi}]", Cancelled.FREE),
+        ("provider: openai, model: m, api_key_env: KEY", Cancelled.SO_FAR),
+        ("provider: scripted, script: [{text: hi}], cancelled: full", Cancelled.FULL),
+    ],
+)
+def test_what_a_cancelled_attempt_is_billed(backend: str, bill: Cancelled) -> None:
+    """What was written so far, unless the file says otherwise or nobody bills."""
+    assert only(backend).cancelled is bill
 
 
 def test_what_is_left_out_has_the_defaults_of_the_vocabulary() -> None:

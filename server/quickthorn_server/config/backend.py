@@ -29,7 +29,7 @@ from quickthorn_server.config.words import (
     UrlPath,
     Variable,
 )
-from quickthorn_server.core.catalogue import CAPABILITIES, DATA_POLICIES, REGIONS
+from quickthorn_server.core.catalogue import CAPABILITIES, DATA_POLICIES, REGIONS, Cancelled
 from quickthorn_server.core.known import KNOWN
 
 Provider = Annotated[str, OneOf("provider", frozenset(KNOWN), frozenset({"quickthorn"}))]
@@ -169,7 +169,10 @@ class Backend(Strict):
     data_policies: Annotated[list[DataPolicy], Field(min_length=1)] | None = None
     """What is promised about its data."""
     failure_domain: Text | None = None
-    """Backends that fail together share one; default: the host of base_url, or else the provider."""
+    """Backends that fail together share one; default: the host of base_url, or else the provider.
+
+    Written, it also says that they are slow together: no call is hedged between two that share it.
+    """
     embedding_space: Text | None = None
     """What its vectors may be compared with, for capability `embeddings`; default: provider/model."""
     params: JsonObject = Field(default_factory=dict)
@@ -186,6 +189,11 @@ class Backend(Strict):
     """How to learn of its health besides from its calls."""
     limits: Limits = Limits()
     """How much to ask at once and per minute; left out, there is no limit."""
+    cancelled: Annotated[str, OneOf("way to bill", frozenset(item.value for item in Cancelled))] | None = None
+    """What it bills of an attempt that is cancelled: nothing (`free`), what was written `so_far`, or all (`full`).
+
+    Default so_far; of providers `local` and `scripted` free.
+    """
     api_key: Annotated[Any, NO_KEYS] = None
     """Never written here: see api_key_env and api_key_file."""
 

@@ -16,7 +16,7 @@ from quickthorn_server.config.form import Parts
 from quickthorn_server.config.health_rules import check_rule
 from quickthorn_server.config.references import References
 from quickthorn_server.config.root import Caller, Records, Tls
-from quickthorn_server.config.route import Entry, Hedge, Route
+from quickthorn_server.config.route import Entry, Route
 from quickthorn_server.core import catalogue
 from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.known import KNOWN
@@ -85,6 +85,7 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         regions=frozenset(backend.regions or ()),
         data_policies=frozenset(backend.data_policies or ()),
         failure_domain=defaults.failure_domain(backend),
+        shares=backend.failure_domain or "",
         params=MappingProxyType(backend.params),
         retires=defaults.retires(backend),
         timeouts=defaults.timeouts_rule(backend),
@@ -92,6 +93,7 @@ def _backend(backend: Backend, key: Secret | None, references: References) -> ca
         slow_start=defaults.slow_start(backend),
         limits=defaults.limits_rule(backend),
         check=check_rule(backend),
+        cancelled=defaults.cancelled(backend),
         embedding_space=defaults.embedding_space(backend),
         carries=defaults.carries(backend),
         options=MappingProxyType(_options(backend, references)),
@@ -116,7 +118,7 @@ def _route(route: Route) -> catalogue.Route:
         name=route.name,
         entries=tuple(map(_entry, route.backends)),
         strategy=catalogue.Strategy(route.strategy),
-        hedge=_hedge(route.hedge) if route.hedge else None,
+        hedge=defaults.hedge_rule(route.hedge) if route.hedge else None,
         budget=defaults.budget_rule(route),
         retry=defaults.retry_rule(route),
         on_break=catalogue.OnBreak(route.on_break),
@@ -128,7 +130,3 @@ def _route(route: Route) -> catalogue.Route:
 
 def _entry(entry: Entry) -> catalogue.Entry:
     return catalogue.Entry(entry.backend, entry.weight, entry.group, frozenset(entry.fallback_on or ()))
-
-
-def _hedge(hedge: Hedge) -> catalogue.HedgeRule:
-    return catalogue.HedgeRule(hedge.delay.seconds, hedge.delay.percentile, hedge.max_parallel)

@@ -9,11 +9,14 @@ from urllib.parse import urlsplit
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.models import Model, models
 from quickthorn_server.config.root import Records, Server
-from quickthorn_server.config.route import Route
+from quickthorn_server.config.route import Hedge, Route
 from quickthorn_server.core import bedrock_models
 from quickthorn_server.core.catalogue import (
     BreakerRule,
     BudgetRule,
+    Cancelled,
+    HedgeRule,
+    HedgeTo,
     Limits,
     RecordRule,
     RetryRule,
@@ -34,6 +37,8 @@ _EMBEDS = "embeddings"
 _KNOWN_KEYS = ("price", "context_window", "max_output", "capabilities", "embedding_space", "retires")
 _SLOW = 0.8
 _HALF = 0.5
+_P99 = 0.99
+_BILLS_NOTHING = frozenset({"local", "scripted"})
 
 
 def timeouts_rule(backend: Backend) -> Timeouts:
@@ -70,6 +75,28 @@ def retry_rule(route: Route) -> RetryRule:
     if "on" in given:
         given["on"] = frozenset(given["on"])
     return RetryRule(**given)
+
+
+def hedge_rule(hedge: Hedge) -> HedgeRule:
+    """Return when another lane starts because of silence, and on whom."""
+    extra = hedge.max_extra_cost
+    return HedgeRule(
+        delay=hedge.delay.seconds,
+        percentile=hedge.delay.percentile,
+        max_parallel=hedge.max_parallel,
+        target=(hedge.target or _P99) if hedge.delay.auto else None,
+        to=HedgeTo(hedge.to),
+        min_gain=HedgeRule().min_gain if hedge.min_gain is None else hedge.min_gain,
+        max_extra=extra.request if extra else None,
+        max_extra_hour=extra.hour if extra else None,
+    )
+
+
+def cancelled(backend: Backend) -> Cancelled:
+    """Return what is billed of an attempt that is cancelled: nothing, where nobody bills at all."""
+    if backend.cancelled is None:
+        return Cancelled.FREE if backend.provider in _BILLS_NOTHING else Cancelled.SO_FAR
+    return Cancelled(backend.cancelled)
 
 
 def budget_rule(route: Route) -> BudgetRule:

@@ -26,7 +26,7 @@ _EXAMPLES = {
     "backend": "backend: fast",
     "backends": "backends: [...], at least one",
     "cert_file": "cert_file: server.pem",
-    "delay": "delay: 300ms",
+    "delay": "delay: auto, or a time like 300ms",
     "file": "file: decisions.jsonl",
     "input": "input: 0.25",
     "key_file": "key_file: server.key",

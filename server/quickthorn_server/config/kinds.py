@@ -23,6 +23,7 @@ _BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _LARGEST = 1024**4
 _MILDEST, _FIERCEST = Decimal("0.1"), Decimal(10)
 _PERCENTILE = re.compile(r"p([0-9]{1,3})")
+_TARGET = re.compile(r"p([5-9][0-9]|99\.5|99\.9)")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Nine decimals and six figures keep every product with a token count inside the 28 digits of decimal arithmetic.
 _DEAREST, _FINEST = 100_000, -9
@@ -35,10 +36,15 @@ def refuse(message: str, hint: str = "", *, at_key: bool = False) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """A hedging delay: *seconds*, or a *percentile* (0..1) of first-content times; exactly one is set."""
+    """A hedging delay: *seconds*, a *percentile* (0..1) of first-content times, or neither: `auto`, learned."""
 
     seconds: float | None = None
     percentile: float | None = None
+
+    @property
+    def auto(self) -> bool:
+        """Whether it is learned."""
+        return self.seconds is None and self.percentile is None
 
 
 def _duration(value: Any) -> float:
@@ -148,11 +154,35 @@ def _percentile(value: Any) -> float:
     return int(match[1]) / _WHOLE
 
 
+def _target(value: Any) -> float:
+    """Return a fraction: 0.999 for `p99.9`."""
+    match = _TARGET.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        refuse(f"{shown(value)} is no percentile to hold", "write one from p50 to p99, or p99.5, or p99.9")
+    return float(Decimal(match[1]) / _WHOLE)
+
+
+def _spend(value: Any) -> int:
+    """Return nano-USD, exactly."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        refuse(f"{shown(value)} is no sum of money", "write a plain number of USD, like 0.01")
+    spend = Decimal(value)
+    if not spend.is_finite() or spend < 0:
+        refuse("a sum of money must be a number of USD, 0 or more", "write it like 0.01")
+    if spend > _DEAREST:
+        refuse(f"more than {_DEAREST} USD is surely a slip", "write USD, not cents")
+    if int(spend.as_tuple().exponent) < _FINEST:
+        refuse(f"a sum of money has at most {-_FINEST} decimals", "round it")
+    return int(spend.scaleb(-_FINEST))
+
+
 def _delay(value: Any) -> Delay:
     if value == "auto":
-        refuse('"auto" is understood but not available in this version', "write a time like 300ms, or p95")
+        return Delay()
     if isinstance(value, str) and value.startswith("p"):
         return Delay(percentile=_percentile(value))
+    if isinstance(value, str) and value[:1].isalpha():
+        refuse(f"{shown(value)} is no delay", "write auto, a percentile like p95, or a time like 300ms")
     return Delay(seconds=_duration(value))
 
 
@@ -212,17 +242,28 @@ Size = Annotated[
 Money = Annotated[Decimal, BeforeValidator(_money), WithJsonSchema({"type": "number", "minimum": 0})]
 """USD, exactly as written."""
 
-Percentile = Annotated[
-    float, BeforeValidator(_percentile), WithJsonSchema({"type": "string", "pattern": "^p[1-9][0-9]?$"})
+Spend = Annotated[int, BeforeValidator(_spend), WithJsonSchema({"type": "number", "minimum": 0})]
+"""USD as written, nano-USD as held."""
+
+Target = Annotated[
+    float,
+    BeforeValidator(_target),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_TARGET.pattern}$", "examples": ["p99", "p99.9"]}),
 ]
-"""A fraction, 0.01..0.99."""
+"""A fraction, 0.5..0.999."""
 
 HedgeDelay = Annotated[
     Delay,
     BeforeValidator(_delay),
-    WithJsonSchema({"type": "string", "pattern": rf"{_TIME_PATTERN}|^p[1-9][0-9]?$", "examples": ["300ms", "p95"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^auto$|{_TIME_PATTERN}|^p[1-9][0-9]?$",
+            "examples": ["auto", "300ms", "p95"],
+        }
+    ),
 ]
-"""A time or a percentile."""
+"""A time, a percentile, or `auto`."""
 
 Day = Annotated[date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]
 """A date of the calendar."""

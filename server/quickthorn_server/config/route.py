@@ -9,10 +9,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from quickthorn_server.config.errors import shown
-from quickthorn_server.config.kinds import BudgetShare, HedgeDelay, Percentile, Share, refuse
+from quickthorn_server.config.kinds import BudgetShare, HedgeDelay, PositiveShare, Share, Spend, Target, refuse
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import Later, Name, OneOf, nearest
-from quickthorn_server.core.catalogue import OnBreak, Strategy, Upstream
+from quickthorn_server.core.catalogue import HedgeTo, OnBreak, Strategy, Upstream
 from quickthorn_server.core.classes import FailureClass
 
 RETRY_WORDS = frozenset({"timeout", "connect"})
@@ -81,15 +81,39 @@ class Entry(Strict):
         return {"anyOf": [{"type": "string"}, mapping]}
 
 
+class ExtraCost(Strict):
+    """What hedges may cost, in USD: the worst case of what cancelled lanes are billed."""
+
+    request: Spend | None = None
+    """For one call: 0.01."""
+    hour: Spend | None = None
+    """For all calls of the route in any hour: 2.00."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> ExtraCost:
+        if not self.model_fields_set:
+            refuse("this limits nothing", "write {request: 0.01}, {hour: 2.00} or both, in USD")
+        return self
+
+
 class Hedge(Strict):
-    """When to start another lane while one is silent."""
+    """When to start another lane while one is silent, and on whom."""
 
     delay: HedgeDelay
-    """How long to wait for first content: a time like 300ms, or a percentile like p95 of the backend's own times."""
-    max_parallel: Annotated[int, Field(ge=2, le=100)] = 2
-    """Lanes running at once, at most; default 2."""
-    target: Annotated[Percentile | None, Later()] = None
-    """The percentile to hold.  Not available in this version."""
+    """How long to wait for first content: `auto` = learned, so that hedges hold `target` within `budget.hedges`.
+
+    Or a time like 300ms, 0s = at once, or a percentile like p95 of the backend's own times.
+    """
+    target: Target | None = None
+    """Of `delay: auto`: the percentile of first content to hold, p50 to p99, p99.5 or p99.9; default p99."""
+    min_gain: PositiveShare | None = None
+    """Of `delay: auto`: where hedges would shorten the target by less, none is sent; default 10%."""
+    max_parallel: Annotated[int, Field(ge=2, le=4)] = 2
+    """Lanes running at once, at most: 2 to 4; default 2."""
+    to: Annotated[str, OneOf("hedge target", frozenset(item.value for item in HedgeTo))] = "next"
+    """Whom to ask: the `next` candidate, the `cheapest`, or the one that has been `fastest` of late; default next."""
+    max_extra_cost: ExtraCost | None = None
+    """What hedges may cost; left out = no limit but the budget."""
 
 
 class Budget(Strict):

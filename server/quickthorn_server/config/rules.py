@@ -90,6 +90,10 @@ def _hedging(route: Route) -> Iterator[Finding]:
         yield Finding(("hedge",), f"hedging needs a second backend{whose}", hint, at_key=True)
     else:
         yield from _too_parallel(route, route.hedge)
+    for key in ("target", "min_gain"):
+        if not route.hedge.delay.auto and key in route.hedge.model_fields_set:
+            message = f'"{key}" means nothing to a delay that is not learned'
+            yield Finding(("hedge", key), message, "write delay: auto, or remove the key", at_key=True)
 
 
 def _too_parallel(route: Route, hedge: Hedge) -> Iterator[Finding]:
