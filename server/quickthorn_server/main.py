@@ -35,10 +35,12 @@ from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.checks import checking
 from quickthorn_server.execution.executor import Executor
+from quickthorn_server.execution.hedge_facts import hedge_facts
 from quickthorn_server.execution.latency import Latency
 from quickthorn_server.execution.limits import Limiters
 from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
+from quickthorn_server.execution.spending import Spending
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.registry import Providers
 from quickthorn_server.telemetry.batches import Batches
@@ -150,7 +152,7 @@ def _server(
 
     def knowledge() -> Knowledge:
         gates = breakers.keys_refused, breakers.ejected(), breakers.ramps()
-        return Knowledge(breakers.circuits(), latency.first_content, *gates)
+        return Knowledge(breakers.circuits(), latency.first_content, *gates, facts)
 
     observer = Fanout((circuits, PoolObserver(health, catalogue, knowledge), outside))
     routes, backends, told_key = catalogue.routes.values(), catalogue.backends.values(), observer.key_changed
@@ -158,7 +160,8 @@ def _server(
     breakers = Breakers(
         backends, loop.time, observer.circuit_changed, p99=latency.p99, random_=random_, told_key=told_key
     )
-    limiters = Limiters(backends, loop.time)
+    limiters, spending = Limiters(backends, loop.time), Spending(routes, loop.time)
+    facts = hedge_facts(breakers, limiters, spending, latency, None)
     estate = Estate(
         providers=providers,
         breakers=breakers,
@@ -170,17 +173,13 @@ def _server(
         random_=random_,
         heartbeat=rule.heartbeat,
         keeps_content=catalogue.records is not None and catalogue.records.content,
+        spending=spending,
     )
     edge = Edge(gate, Callers(rule.callers), wire_answer.failure, around=around_rpcs(), write_stall=rule.write_stall)
     server = new_server(edge)
     # The RPCs that have no method yet are abstract to the type checker; the interceptor answers them UNIMPLEMENTED.
     routing = RoutingService(  # type: ignore[abstract]
-        catalogue,
-        Executor(estate),
-        knowledge,
-        purses.levels,
-        observer,
-        limited=limiters.reached,
+        catalogue, Executor(estate), knowledge, purses.levels, observer, limited=limiters.reached
     )
     _register(server, routing, health)
     return server, estate

@@ -18,7 +18,7 @@ from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.failures import Failure
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.outline import Needs, Outline
-from quickthorn_server.core.plan import Circuit, Drop, Hedging, Knowledge, Plan, PurseLevels, Verdict
+from quickthorn_server.core.plan import Advice, Circuit, Drop, Hedging, Knowledge, Plan, PurseLevels, Verdict
 from quickthorn_server.core.request import Directives, Objective, Preferences, Priority
 from quickthorn_server.core.usage import Price, Usage
 
@@ -59,7 +59,7 @@ PLAN = Plan(
     route=Route("default", (Entry("fast"), Entry("steady"), Entry("blind")), hedge=HedgeRule(percentile=0.95)),
     order=(FAST, STEADY),
     verdicts=(Verdict(FAST), Verdict(STEADY), Verdict(BLIND, Drop.CAPABILITY, "lacks vision")),
-    hedging=Hedging(0.25, 2),
+    hedging=Hedging(0.25, 2, (STEADY,)),
     no_hedge="",
     retry=RetryRule(3),
     whole=False,
@@ -69,12 +69,27 @@ PLAN = Plan(
     input_tokens=7,
     config_version="v1",
     panic=(STEADY,),
+    advice=Advice(0.25, 0.75, 2, "", "auto p99: 12000 lanes, 1.03s instead of 48.8s", 1.03, 48.8, 12_000),
     outline=NEEDS,
     turn=41,
     knowledge=Knowledge({"steady": Circuit.HALF_OPEN}, ejected={"steady": 0.25}, ramps={"fast": 0.5}),
 )
 FAILED = Attempt(
     "fast", "scripted", "model-fast", Cause.FIRST, Outcome.FAILED, 0.0, None, 0.125, Failure.OVERLOADED, 503, "up-1"
+)
+LOST = Attempt(
+    "fast",
+    "scripted",
+    "model-fast",
+    Cause.SILENCE,
+    Outcome.LOST,
+    0.25,
+    None,
+    0.5,
+    http_status=200,
+    provider_request_id="up-3",
+    usage=USAGE,
+    cost_nano_usd=9_000,
 )
 WON = Attempt(
     "steady",
@@ -95,7 +110,12 @@ PLAIN = Decision(
     call=CALL,
     plan=PLAN,
     ended="answered",
-    trace=PLAN.trace((FAILED, WON), 1, degraded="panic: steady was asked in spite of its open circuit"),
+    trace=PLAN.trace(
+        (FAILED, WON, LOST),
+        1,
+        "the purse for hedges is empty",
+        "panic: steady was asked in spite of its open circuit",
+    ),
     duration=1.000000001,
     finish_reason=FinishReason.STOP,
     usage=USAGE,

@@ -226,7 +226,7 @@ def test_it_is_told_to_people(tmp_path: Path) -> None:
         "order now: c, then a",
         f"differs: configuration: was {CATALOGUE.version}; is {version}",
         "differs: order: was a, c; is c, a",
-        "differs: hedging: was none (too few answers of a to know its p95); is none",
+        "differs: hedging: was none (nobody to hedge to: a: its circuit is open); is none",
         "differs: lanes: was at most 3; is at most 2",
     ]
     described = json.loads(explain(tmp_path, "--replay", "d.jsonl", "--json", lines=TWO, config=other).output)

@@ -257,7 +257,7 @@ def test_provider_executed_tools_switch_hedging_off() -> None:
 
 def test_a_fixed_delay_is_taken_as_it_is() -> None:
     """`300ms` needs no knowledge; a route without a rule has neither hedge nor reason."""
-    assert made(ask(), backend("a"), backend("b"), route=HEDGED).hedging == Hedging(0.3, 2)
+    assert made(ask(), backend("a"), backend("b"), route=HEDGED).hedging == Hedging(0.3, 2, (backend("b"),))
     plain = made(ask(), backend("a"), backend("b"))
     assert (plain.hedging, plain.no_hedge) == (None, "")
 
@@ -268,13 +268,15 @@ def test_a_percentile_waits_until_it_is_known() -> None:
     blind = made(ask(), backend("a"), backend("b"), route=route)
     assert (blind.hedging, blind.no_hedge) == (None, "too few answers of a to know its p95")
     knowing = Knowledge(first_content={("a", 0.95): 1.25, ("b", 0.95): 9.0})
-    assert made(ask(), backend("a"), backend("b"), route=route, knowledge=knowing).hedging == Hedging(1.25, 2)
+    assert made(ask(), backend("a"), backend("b"), route=route, knowledge=knowing).hedging == Hedging(
+        1.25, 2, (backend("b"),)
+    )
 
 
 def test_max_parallel_is_bounded_by_the_candidates() -> None:
     """Three lanes over two candidates are two."""
     route = replace(HEDGED, hedge=HedgeRule(delay=0.0, max_parallel=4))
-    assert made(ask(), backend("a"), backend("b"), route=route).hedging == Hedging(0.0, 2)
+    assert made(ask(), backend("a"), backend("b"), route=route).hedging == Hedging(0.0, 2, (backend("b"),))
 
 
 def test_only_a_lone_candidate_is_asked_for_the_whole_reply() -> None:

@@ -113,7 +113,11 @@ def _candidate(candidate: messages.Candidate) -> tuple[str, ...]:
 
 
 def _hedging(rule: messages.HedgeRule) -> str:
+    basis = f" ({rule.basis})" if rule.basis else ""
     if not rule.HasField("delay"):
-        return f"none: {rule.no_hedge}" if rule.no_hedge else "none"
-    aim = f", the {rule.target} of its first content" if rule.target else ""
-    return f"after {duration(rule.delay)} of silence{aim}, at most {rule.max_parallel} lanes at once"
+        return f"none: {rule.no_hedge}{basis}" if rule.no_hedge else "none"
+    learned = bool(rule.basis or rule.learned_from)
+    aim = f", the {rule.target} of its first content" if rule.target and not learned else ""
+    share = f" for {rule.probability:.1%} of such calls" if rule.HasField("probability") else ""
+    to = f", on {', then '.join(rule.to)}" if rule.to else ""
+    return f"after {duration(rule.delay)} of silence{share}{aim}{to}, at most {rule.max_parallel} lanes at once{basis}"

@@ -177,7 +177,9 @@ def _hedging(plan: Json) -> str:
     if "delay" not in rule:
         return f"none ({rule['noHedge']})" if rule.get("noHedge") else "none"
     aim = f" ({rule['target']})" if rule.get("target") else ""
-    return f"after {rule['delay']}{aim}, {rule.get('maxParallel', 0)} lanes at once"
+    share = f" for {rule['probability']:.1%} of such calls" if "probability" in rule else ""
+    to = f" on {', '.join(rule['to'])}" if rule.get("to") else ""
+    return f"after {rule['delay']}{aim}{share}{to}, {rule.get('maxParallel', 0)} lanes at once"
 
 
 def _failover(plan: Json) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from quickthorn_server.core.failures import Failure
-from quickthorn_server.core.usage import Usage, UsageSource
+from quickthorn_server.core.usage import MOST, Usage, UsageSource, added
 from quickthorn_server.core.value import value
 from quickthorn_server.core.word import Word
+
+_TWO = 2
 
 
 class Cause(Word):
@@ -46,10 +48,19 @@ class Attempt:
     usage: Usage | None = None
     cost_nano_usd: int | None = None
 
+    @property
+    def used(self) -> bool:
+        """Whether it used anything, or might have: a lane that never reached its provider did not."""
+        return self.usage is not None or self.failure is None
+
 
 @value
 class Trace:
-    """Who served and why.  *served_by* indexes *attempts*, None = nobody did; *degraded*: what was weakened for it."""
+    """Who served and why.  *served_by* indexes *attempts*, None = nobody did; *degraded*: what was weakened for it.
+
+    *hedge_probability*: the share of such calls that may hedge, None = none or all.  *hedge_basis*: what the delay
+    rests on where it was learned, in words.
+    """
 
     attempts: tuple[Attempt, ...]
     served_by: int | None
@@ -57,6 +68,29 @@ class Trace:
     hedge_delay: float | None
     config_version: str
     degraded: str = ""
+    hedge_probability: float | None = None
+    hedge_basis: str = ""
+
+    @property
+    def extra(self) -> tuple[Attempt, ...]:
+        """The lanes beside the one that served or, of a call that nobody served, the one whose usage is the call's."""
+        if len(self.attempts) < _TWO:
+            return ()
+        main = self.spent if self.served_by is None else self.attempts[self.served_by]
+        return tuple(attempt for attempt in self.attempts if attempt is not main)
+
+    @property
+    def extra_usage(self) -> Usage | None:
+        """What those used together, as far as it is known; None = nothing is, or there are none."""
+        return added(attempt.usage for attempt in self.extra)
+
+    @property
+    def extra_cost_nano_usd(self) -> int | None:
+        """What those cost together; None = unknown for one that used anything, or there are none."""
+        extra = self.extra
+        costs = [attempt.cost_nano_usd for attempt in extra if attempt.used]
+        known = [cost for cost in costs if cost is not None]
+        return min(sum(known), MOST) if extra and len(known) == len(costs) else None
 
     @property
     def spent(self) -> Attempt | None:

@@ -121,7 +121,8 @@ class BackendError(Exception):
     """One attempt failed.
 
     The message names the kind of fault in our own words; a provider's prose may echo keys and prompts, so it is
-    never kept.  *retry_after* in seconds, None = the provider named no wait.
+    never kept.  *retry_after* in seconds, None = the provider named no wait.  *pushed_back*: it asked for no further
+    attempt at this call at all, as gRPC's servers may (proposal A6, "Pushback").
     """
 
     def __init__(
@@ -138,3 +139,4 @@ class BackendError(Exception):
         self.http_status = http_status
         self.retry_after = retry_after
         self.provider_request_id = provider_request_id
+        self.pushed_back = False

@@ -55,23 +55,6 @@ class PurseLevels(NamedTuple):
 
 
 @value
-class Knowledge:
-    """What is known of the backends now, for the router to read.
-
-    *circuits*: missing = closed.  *first_content*: backend -> percentile (0..1) -> seconds, for percentiles that the
-    route's hedge rule may ask for; missing = too few lanes have spoken.  *keys_refused*: backends whose provider does
-    not take their key.  *ejected*: whom its own circuit keeps out, not an operator -> what may be hoped for of an
-    attempt on it, 0..1.  *ramps*: who recovers -> the share of its weight that it has now, less than 1.
-    """
-
-    circuits: Mapping[str, Circuit] = field(default_factory=dict)
-    first_content: Mapping[tuple[str, float], float] = field(default_factory=dict)
-    keys_refused: frozenset[str] = frozenset()
-    ejected: Mapping[str, float] = field(default_factory=dict)
-    ramps: Mapping[str, float] = field(default_factory=dict)
-
-
-@value
 class Advice:
     """What is known of hedging one kind of call, and what to do.  Times in seconds.
 
@@ -96,6 +79,52 @@ Advise = Callable[[str, tuple[str, ...], int], Advice]
 
 The first backend is asked first, the others because of silence.  A pure read, in under 5 us.
 """
+
+
+def _no(_: str) -> bool:
+    return False
+
+
+def _yes(_: str) -> bool:
+    return True
+
+
+class HedgeFacts(NamedTuple):
+    """What is known now that bears on hedging: pure reads, of which a plan asks those it needs.
+
+    *advise*: of routes whose delay is learned; None = nothing is learned.  *near_limit*: whether a backend is close to
+    a limit of its own, or was told to wait.  *shut*: whether an open circuit admits nobody yet.  *spent*: what hedges
+    of a route have cost in the running hour, and those under way may yet cost, in nano-USD.  *typical*: (backend,
+    estimated input tokens) -> its usual seconds to first content, None = not known.
+    """
+
+    advise: Advise | None = None
+    near_limit: Callable[[str], bool] = _no
+    shut: Callable[[str], bool] = _yes
+    spent: Callable[[str], int] = lambda _: 0
+    typical: Callable[[str, int], float | None] = lambda _, __: None
+
+
+_NO_FACTS = HedgeFacts()
+
+
+@value
+class Knowledge:
+    """What is known of the backends now, for the router to read.
+
+    *circuits*: missing = closed.  *first_content*: backend -> percentile (0..1) -> seconds, for percentiles that the
+    route's hedge rule may ask for; missing = too few lanes have spoken.  *keys_refused*: backends whose provider does
+    not take their key.  *ejected*: whom its own circuit keeps out, not an operator -> what may be hoped for of an
+    attempt on it, 0..1.  *ramps*: who recovers -> the share of its weight that it has now, less than 1.  *hedging*:
+    what bears on hedging alone.
+    """
+
+    circuits: Mapping[str, Circuit] = field(default_factory=dict)
+    first_content: Mapping[tuple[str, float], float] = field(default_factory=dict)
+    keys_refused: frozenset[str] = frozenset()
+    ejected: Mapping[str, float] = field(default_factory=dict)
+    ramps: Mapping[str, float] = field(default_factory=dict)
+    hedging: HedgeFacts = _NO_FACTS
 
 
 class Drop(Word):
@@ -132,10 +161,16 @@ class Verdict(NamedTuple):
 
 @value
 class Hedging:
-    """Start another lane after *delay* seconds of silence, *max_parallel* at most at once."""
+    """Start another lane after *delay* seconds of silence, *max_parallel* at most at once.
+
+    *targets*: whom to ask, in this order; None = whoever is next in the plan's.  *worst_extra*: the most that it may
+    cost, in nano-USD; None = nobody asked, or no bound is known.
+    """
 
     delay: float
     max_parallel: int
+    targets: tuple[Backend, ...] | None = None
+    worst_extra: int | None = None
 
 
 @value
@@ -143,11 +178,11 @@ class Plan:
     """Everything decided before the first byte is sent.
 
     *order*: the kept candidates, first asked first.  *failover* False keeps the call on the first of them.
-    *no_hedge* says why *hedging* is None, "" when the route has none.  *max_first_token*: seconds from the call's
-    arrival, None = no limit.  *left_out*: what a kept backend cannot carry, by its name.  *panic*: who may be asked in
-    spite of its open circuit once nobody else may be, best hope first.  *standby*: who in *order* waits for a lane to
-    fail with one of these statuses and words.  *outline*, *turn* and *knowledge* are what the plan was made of;
-    *outline* None = it was made by hand.
+    *no_hedge* says why *hedging* is None, "" when the route has none.  *advice*: what was learned of hedging such
+    calls, None = nothing was asked.  *max_first_token*: seconds from the call's arrival, None = no limit.  *left_out*:
+    what a kept backend cannot carry, by its name.  *panic*: who may be asked in spite of its open circuit once nobody
+    else may be, best hope first.  *standby*: who in *order* waits for a lane to fail with one of these statuses and
+    words.  *outline*, *turn* and *knowledge* are what the plan was made of; *outline* None = it was made by hand.
     """
 
     route: Route
@@ -165,6 +200,7 @@ class Plan:
     left_out: Mapping[str, frozenset[Feature]] = field(default_factory=dict)
     panic: tuple[Backend, ...] = ()
     standby: Mapping[str, frozenset[int | str]] = field(default_factory=dict)
+    advice: Advice | None = None
     outline: Outline | None = None
     turn: int = 0
     knowledge: Knowledge = field(default_factory=Knowledge)
@@ -183,8 +219,16 @@ class Plan:
             no_hedge=self.no_hedge or no_hedge,
             hedge_delay=self.hedging.delay if self.hedging else None,
             config_version=self.config_version,
+            hedge_probability=self.hedge_probability,
+            hedge_basis=self.advice.basis if self.advice else "",
             degraded="; ".join(filter(None, (degraded, self._left_out(attempts, served_by)))),
         )
+
+    @property
+    def hedge_probability(self) -> float | None:
+        """The share of calls like this one for which a hedge is planned at all; None = every one, or none."""
+        share = self.advice.probability if self.advice and self.advice.delay is not None else 0.0
+        return share if 0 < share < 1 else None
 
     def _left_out(self, attempts: tuple[Attempt, ...], served_by: int | None) -> str:
         if not self.left_out or served_by is None:

@@ -40,6 +40,9 @@ class Usage:
     source: UsageSource = UsageSource.REPORTED
 
 
+MOST = 2**63 - 1
+"""The largest sum that is told: what the contract's numbers hold."""
+
 _COUNTS = (
     "input_tokens",
     "output_tokens",
@@ -63,6 +66,28 @@ def summed(one: Usage, other: Usage) -> Usage:
             counts[name] = first + second
     units = {unit: one.units.get(unit, 0) + other.units.get(unit, 0) for unit in {**one.units, **other.units}}
     return replace(Usage(), **counts, units=units, source=min(one.source, other.source, key=_DOUBT.index))
+
+
+def added(usages: Iterable[Usage | None]) -> Usage | None:
+    """Return the sum of *usages* as far as they are known; None = nothing is.
+
+    It is reported where each part of it is: one estimate among them makes it one, and so does one that is unknown.
+    """
+    given = list(usages)
+    known = [usage for usage in given if usage is not None]
+    if not known:
+        return None
+    counts = {name: [n for usage in known if (n := getattr(usage, name)) is not None] for name in _COUNTS}
+    units: dict[str, int] = {}
+    for usage in known:
+        for unit, count in usage.units.items():
+            units[unit] = units.get(unit, 0) + count
+    reported = len(known) == len(given) and all(usage.source is UsageSource.REPORTED for usage in known)
+    return Usage(
+        **{name: min(sum(found), MOST) for name, found in counts.items() if found},
+        units={unit: min(count, MOST) for unit, count in units.items()},
+        source=UsageSource.REPORTED if reported else UsageSource.ESTIMATED,
+    )
 
 
 @dataclass(frozen=True, slots=True)

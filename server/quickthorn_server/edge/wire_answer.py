@@ -178,6 +178,10 @@ def trace_fields(given: Trace) -> Fields:
         "degraded": given.degraded,
         "hedge_delay": None if given.hedge_delay is None else span(given.hedge_delay),
         "config_version": given.config_version,
+        "hedge_probability": given.hedge_probability,
+        "hedge_basis": given.hedge_basis,
+        "extra_cost_nano_usd": given.extra_cost_nano_usd,
+        "extra_usage": None if (extra := given.extra_usage) is None else usage_fields(extra),
     }
 
 

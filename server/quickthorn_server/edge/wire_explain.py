@@ -9,10 +9,10 @@ from quickthorn_server.core import catalogue as core
 from quickthorn_server.core.outline import Needs
 from quickthorn_server.core.plan import Circuit, Plan, PurseLevels, Verdict
 from quickthorn_server.core.request import Request
-from quickthorn_server.edge.wire_content import span
+from quickthorn_server.edge.wire_content import Fields, span
 from quickthorn_server.routing.eligibility import worst_cost
 from quickthorn_server.routing.needs import needs
-from quickthorn_server.routing.notes import notes
+from quickthorn_server.routing.notes import hedging_costs, notes
 
 _CIRCUITS = {
     Circuit.CLOSED: backend_pb2.CIRCUIT_STATE_CLOSED,
@@ -46,6 +46,7 @@ def explanation(
         notes=[
             *notes(request, plan, limited),
             f"the purses hold {levels.hedges:g} hedges and {levels.retries:g} retries",
+            *hedging_costs(plan),
         ],
     )
 
@@ -92,8 +93,19 @@ def _candidate(verdict: Verdict, places: dict[str, int], need: Needs, plan: Plan
 
 
 def _hedge(plan: Plan) -> explanation_pb2.HedgeRule:
-    rule, hedging = plan.route.hedge, plan.hedging
-    target = f"p{round(rule.percentile * 100)}" if rule and rule.percentile is not None else ""
-    if hedging is None:
-        return explanation_pb2.HedgeRule(no_hedge=plan.no_hedge, target=target)
-    return explanation_pb2.HedgeRule(delay=span(hedging.delay), max_parallel=hedging.max_parallel, target=target)
+    hedging, advice = plan.hedging, plan.advice
+    written: Fields = {
+        "target": plan.route.hedge.aim if plan.route.hedge else "",
+        "no_hedge": plan.no_hedge,
+        "probability": plan.hedge_probability,
+    }
+    if hedging is not None:
+        written["delay"] = span(hedging.delay)
+        written["max_parallel"] = hedging.max_parallel
+        written["to"] = [backend.name for backend in hedging.targets or ()]
+    if advice is not None:
+        written["basis"] = advice.basis
+        written["learned_from"] = advice.learned_from
+        written["expected"] = None if advice.expected is None else span(advice.expected)
+        written["expected_without"] = None if advice.expected_without is None else span(advice.expected_without)
+    return explanation_pb2.HedgeRule(**written)

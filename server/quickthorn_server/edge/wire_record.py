@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from quickthorn.v1 import content_pb2, record_pb2
-from quickthorn_server.core.attempt import Attempt, Cause, Outcome
+from quickthorn_server.core.attempt import Attempt, Cause, Outcome, Trace
 from quickthorn_server.core.call import Rpc
 from quickthorn_server.core.catalogue import BudgetRule
 from quickthorn_server.core.chunk import FinishReason
@@ -99,8 +99,23 @@ def _record(decision: Decision, candidates: Callable[[Plan], Any]) -> Json:
         written["needs"] = needs_json(plan.outline)
     if (first := decision.first_content) is not None:
         written["firstContent"] = _span(first)
+    _put_hedging(written, trace)
     _put_content(written, decision)
     return written
+
+
+def _put_hedging(written: Json, trace: Trace) -> None:
+    """Add why there was no hedge, what the delay rested on, and what the lanes that did not serve have cost."""
+    if trace.no_hedge:
+        written["noHedge"] = trace.no_hedge
+    if trace.hedge_basis:
+        written["hedgeBasis"] = trace.hedge_basis
+    if trace.hedge_probability is not None:
+        written["hedgeProbability"] = trace.hedge_probability
+    if len(trace.attempts) > 1:
+        extra: Json = {}
+        _put_consumed(extra, trace.extra_usage, trace.extra_cost_nano_usd)
+        written |= {f"extra{key[0].upper()}{key[1:]}": each for key, each in extra.items()}
 
 
 def _put_content(written: Json, decision: Decision) -> None:
@@ -173,11 +188,24 @@ def _candidate(verdict: Verdict, places: dict[str, int], known: Knowledge) -> Js
 
 
 def _hedge(plan: Plan) -> Json:
-    rule, hedging = plan.route.hedge, plan.hedging
-    target = f"p{round(rule.percentile * 100)}" if rule and rule.percentile is not None else ""
+    hedging, advice = plan.hedging, plan.advice
+    written: Json = {"target": plan.route.hedge.aim if plan.route.hedge else ""}
     if hedging is None:
-        return {"noHedge": plan.no_hedge, "target": target}
-    return {"delay": _span(hedging.delay), "maxParallel": hedging.max_parallel, "target": target}
+        written["noHedge"] = plan.no_hedge
+    else:
+        written["delay"] = _span(hedging.delay)
+        written["maxParallel"] = hedging.max_parallel
+        written["to"] = [backend.name for backend in hedging.targets or ()]
+    if (share := plan.hedge_probability) is not None:
+        written["probability"] = share
+    if advice is not None:
+        written["basis"] = advice.basis
+        written["learnedFrom"] = str(advice.learned_from)
+        if advice.expected is not None:
+            written["expected"] = _span(advice.expected)
+        if advice.expected_without is not None:
+            written["expectedWithout"] = _span(advice.expected_without)
+    return written
 
 
 def _purses(levels: PurseLevels, budget: BudgetRule) -> list[Json]:

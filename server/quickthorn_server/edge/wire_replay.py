@@ -16,6 +16,7 @@ from quickthorn_server.core.request import Directives, Preferences, Request
 from quickthorn_server.edge import wire_embed, wire_needs, wire_request
 from quickthorn_server.edge.wire_content import seconds
 from quickthorn_server.edge.wire_record import plan_json
+from quickthorn_server.edge.wire_rehedge import hedge_facts
 from quickthorn_server.routing import needs as routing_needs
 from quickthorn_server.routing.router import Router
 
@@ -129,10 +130,16 @@ def _knowledge(record: record_pb2.DecisionRecord, catalogue: Catalogue, assumed:
         ramps={each.backend: each.slow_start for each in everybody if each.HasField("slow_start")},
     )
     rule = catalogue.routes[record.route].hedge
-    if rule is None or rule.percentile is None:
+    if rule is None:
         return known
-    hedge, first = record.plan.hedge, next(iter(record.plan.order), "")
-    if hedge.HasField("delay") and hedge.target == f"p{round(rule.percentile * 100)}":
-        return replace(known, first_content={(first, rule.percentile): seconds(hedge.delay)})
+    known = replace(known, hedging=hedge_facts(record, rule))
+    hedge = record.plan.hedge
+    if rule.target is not None and rule.aim != hedge.target:
+        assumed.append("the record does not hold what was learned for the percentile that the route now holds")
+    if rule.percentile is None:
+        return known
+    if hedge.HasField("delay") and hedge.target == rule.aim:
+        every = {(each.backend, rule.percentile): seconds(hedge.delay) for each in everybody}
+        return replace(known, first_content=every)
     assumed.append("the record does not hold the percentile that the route's hedging now asks for")
     return known

@@ -123,6 +123,11 @@ class Breaker(pybreaker.CircuitBreakerListener):
         return self._rule.open_for if self.held_open else max(0.0, self._reopens_at - self._clock())
 
     @property
+    def told_to_wait(self) -> bool:
+        """Whether the provider asked to be left alone for now."""
+        return self._gate.wait(self._clock()) > 0
+
+    @property
     def held_open(self) -> bool:
         """Whether an operator keeps the backend out."""
         return self._forced is Forced.OPEN

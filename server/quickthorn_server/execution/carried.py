@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from quickthorn_server.core.attempt import Outcome, Trace
+from quickthorn_server.core.attempt import Attempt, Outcome, Trace
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.catalogue import Backend, OnBreak
+from quickthorn_server.core.catalogue import Backend, Cancelled, OnBreak
 from quickthorn_server.core.chunk import Chunk, TextDelta
 from quickthorn_server.core.completion import Fold
 from quickthorn_server.core.content import Part, Text
@@ -27,6 +27,7 @@ from quickthorn_server.core.trimmed import trimmed
 from quickthorn_server.execution import ending
 from quickthorn_server.execution.alarm import TICK, Alarm, Alarms
 from quickthorn_server.execution.breakers import Breakers
+from quickthorn_server.execution.consumed import whole_reply
 from quickthorn_server.execution.events import Finished
 from quickthorn_server.execution.lane import Lane, LaneRule
 from quickthorn_server.execution.latency import Latency
@@ -38,7 +39,9 @@ from quickthorn_server.execution.race import NobodyLeft, OutOfTime, Race
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.refusal import Refused
 from quickthorn_server.execution.schedule import Schedule, Start
+from quickthorn_server.execution.spending import Spending, spent_on_hedging
 from quickthorn_server.execution.takeover import Takeover
+from quickthorn_server.execution.teaching import Teaching
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Estate:
     """What all calls share.
 
     *heartbeat*: seconds of quiet until a stream says that it goes on, None = never.  *keeps_content*: observers are
-    told what was answered, too.
+    told what was answered, too.  *teaching*: who learns when to hedge, None = nobody.
     """
 
     providers: Mapping[str, Provider]
@@ -60,6 +63,8 @@ class Estate:
     heartbeat: float | None = None
     keeps_content: bool = False
     alarms: Alarms = field(default_factory=Alarms)
+    spending: Spending = field(default_factory=Spending)
+    teaching: Teaching | None = None
 
 
 class Carried:
@@ -76,8 +81,10 @@ class Carried:
         "_plan",
         "_prompt",
         "_refused",
+        "_reserved",
         "_rule",
         "_said",
+        "_taught",
         "_whole",
         "delivered",
         "race",
@@ -99,6 +106,8 @@ class Carried:
         )
         self._refused: list[Refused] = []
         self.takeover = None if unary or plan.on_break is OnBreak.FAIL else Takeover(plan, prompt)
+        self._reserved: int | None = None  # nano-USD, for its hedges
+        self._taught = False
         schedule = Schedule(
             plan,
             admit=self._admit,
@@ -108,6 +117,7 @@ class Carried:
             random_=estate.random_,
             deadline=call.deadline,
             refused=self._refused,
+            affords=self._affords,
         )
         self.race = Race(
             plan.hedging,
@@ -128,11 +138,19 @@ class Carried:
     ) -> None:
         self.race.leave()
         learn(self._estate.latency, self.race.lanes, self._plan.input_tokens, whole=self._rule.whole)
+        self.decided()
         failure = None if error is None else self._failure(error)
         self._estate.observer.call_ended(self._decision(error, failure))
         self.race.forget()
         if failure is not None:
             raise failure from None
+
+    def decided(self) -> None:
+        """Learn from the race as soon as it is decided: whoever serves may go on for minutes.  Only once counts."""
+        teaching = self._estate.teaching
+        if teaching is not None and not self._taught:
+            self._taught = True
+            teaching.settled(self._plan, self.race.lanes, whole=self._rule.whole)
 
     def count(self, chunks: Sequence[Chunk]) -> None:
         """Count the text that is about to be delivered."""
@@ -196,6 +214,17 @@ class Carried:
             self._refused.append(refusal)
             return None
 
+    def _affords(self) -> str:
+        """Set aside what hedging the call may cost at most; returns "", or that the hour's limit leaves no room."""
+        rule, hedging = self._plan.route.hedge, self._plan.hedging
+        if rule is None or rule.max_extra_hour is None or self._reserved is not None:
+            return ""
+        worst = hedging.worst_extra if hedging else None
+        if worst is None or not self._estate.spending.reserve(self._plan.route.name, worst):
+            return "hedges of the route have cost enough in the running hour"
+        self._reserved = worst
+        return ""
+
     def _launch(self, start: Start, alarm: Alarm, wake: Callable[[], None]) -> Lane:
         name, connect = start.backend.name, start.backend.timeouts.connect
         if self._call.deadline is not None:
@@ -232,20 +261,38 @@ class Carried:
                 return None
 
     def _trace(self) -> Trace:
-        arrived, served, attempts = self._call.arrived, None, []
+        arrived, served, attempts, whole_bill = self._call.arrived, None, [], False
         for place, lane in enumerate(self.race.lanes):
             attempts.append(lane.attempt(arrived))
             if served is None and lane.outcome is Outcome.WON:
                 served = place
+            whole_bill = whole_bill or (lane.backend.cancelled is Cancelled.FULL and lane.cut)
+        if whole_bill:
+            self._bill_whole(attempts, served)
         taken = "" if self.takeover is None else self.takeover.words
         degraded = "; ".join(filter(None, (self.race.degraded, taken)))
         return self._plan.trace(tuple(attempts), served, self.race.no_hedge, degraded)
+
+    def _bill_whole(self, attempts: list[Attempt], served: int | None) -> None:
+        usage = None if served is None else attempts[served].usage
+        most = self._plan.outline.needs.max_output_tokens if self._plan.outline else None
+        for place, lane in enumerate(self.race.lanes):
+            if lane.cut and lane.backend.cancelled is Cancelled.FULL:
+                attempts[place] = whole_reply(attempts[place], lane.backend, usage, most)
+
+    def _settle(self, trace: Trace) -> None:
+        """Count what hedging has cost."""
+        if len(trace.attempts) > 1 or self._reserved is not None:
+            hedging = self._plan.hedging
+            spent = spent_on_hedging(trace, hedging.worst_extra if hedging else None)
+            self._estate.spending.settle(self._plan.route.name, self._reserved or 0, spent)
 
     def _decision(self, error: BaseException | None, failure: CallError | None) -> Decision:
         """Return what there is to tell of the call; what it says of usage and cost is what the caller was told."""
         finished = self._finished if error is None else None
         trace = (failure.trace if failure else finished and finished.trace) or self._trace()
         told = finished or (trace.spent if failure else None)
+        self._settle(trace)
         return Decision(
             call=self._call,
             plan=self._plan,
@@ -257,6 +304,7 @@ class Carried:
             cost_nano_usd=told.cost_nano_usd if told else None,
             delivered=self.delivered,
             purses=self._estate.purses.levels(self._plan.route.name),
+            hedges_cost=self._estate.spending.of(self._plan.route.name),
             answer=None if self._said is None else self._whole or self._said.parts(),
             seams=() if self.takeover is None else self.takeover.seams,
         )

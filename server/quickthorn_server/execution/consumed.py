@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from quickthorn_server.core.attempt import Attempt
+from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.failures import BackendError, Failure
-from quickthorn_server.core.usage import Usage, UsageSource
+from quickthorn_server.core.usage import Usage, UsageSource, cost_nano_usd
 
 _CHARACTERS_PER_TOKEN = 4  # as inputs are estimated
 
@@ -26,6 +28,21 @@ def consumed(told: Usage | None, input_tokens: int, unreported: int) -> Usage:
     read = input_tokens if told.input_tokens is None else told.input_tokens
     written = (told.output_tokens or 0) + more
     return replace(told, input_tokens=read, output_tokens=written, source=UsageSource.ESTIMATED)
+
+
+def whole_reply(attempt: Attempt, backend: Backend, served: Usage | None, most: int | None) -> Attempt:
+    """Return a lane that was cancelled though its provider bills whole replies, as one of a whole reply.
+
+    Nobody saw how long that was: as long as the one that *served*, else as long as the request allows (*most*), or the
+    model.
+    """
+    usage = attempt.usage
+    limits = [limit for limit in (most, backend.max_output) if limit is not None]
+    output = served.output_tokens if served is not None and served.output_tokens is not None else min(limits, default=0)
+    if usage is None or output <= (usage.output_tokens or 0):
+        return attempt
+    usage = replace(usage, output_tokens=output, source=UsageSource.ESTIMATED)
+    return replace(attempt, usage=usage, cost_nano_usd=cost_nano_usd(usage, backend.price))
 
 
 def reached(error: BackendError | None) -> bool:

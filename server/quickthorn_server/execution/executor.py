@@ -35,6 +35,7 @@ class Executor:
             while (lane := await carried.race.winner()) is None:
                 yield _QUIET
                 carried.sent()
+            carried.decided()
             yield Begun(lane.backend, lane.opened.model or lane.backend.model, lane.cause)
             carried.sent()
             broken: BackendError | None = None
@@ -97,6 +98,7 @@ async def _folded(carried: Carried, fresh: Callable[[], F]) -> tuple[F, Backend,
     while True:
         lane = await carried.race.winner()
         assert lane is not None  # noqa: S101 - a unary call has no heartbeat
+        carried.decided()
         fold = fresh()
         if lane.end is not None:  # whole already: nothing can go wrong any more
             fold.add(lane.take())

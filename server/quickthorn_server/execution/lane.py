@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from quickthorn_server.core.attempt import Attempt, Outcome
 from quickthorn_server.core.bug import sketch
+from quickthorn_server.core.catalogue import Cancelled
 from quickthorn_server.core.chunk import (
     Burst,
     Chunk,
@@ -37,6 +38,7 @@ _OVERHEAD = 16  # of a chunk, so that empty ones count too
 _WHOLE = 1024  # of a whole part and of a report: they are few
 _AHEAD = 256 * 1024  # characters a lane may read ahead of its reader
 _NO_HEAD = Opened()
+_CUT = frozenset({Outcome.LOST, Outcome.ABANDONED})
 
 
 @value
@@ -169,8 +171,18 @@ class Lane:
             provider_request_id=(self.error.provider_request_id if self.error else "")
             or self.opened.provider_request_id,
             usage=(usage := self._used()),
-            cost_nano_usd=None if usage is None or (price := self.backend.price) is None else price.nano_usd(usage),
+            cost_nano_usd=self._cost(usage),
         )
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was cancelled before its reply was whole."""
+        return self.end is None and self.error is None and self.outcome in _CUT
+
+    def _cost(self, usage: Usage | None) -> int | None:
+        if self.backend.cancelled is Cancelled.FREE and self.cut:
+            return 0
+        return None if usage is None or (price := self.backend.price) is None else price.nano_usd(usage)
 
     @property
     def _said(self) -> int:

@@ -15,6 +15,7 @@ from quickthorn_server.execution.refusal import AtLimit
 from quickthorn_server.execution.window import Clock
 
 _MINUTE = 60.0  # seconds
+_NEAR = 0.8  # of a limit: from there on nobody is hedged to the backend
 _SOON = 1.0  # seconds; when another attempt will end nobody knows
 
 Leave = Callable[[Usage | None], None]
@@ -56,6 +57,11 @@ class Minute:
             excess -= spent.amount
             wait = spent.at + _MINUTE - now
         return wait
+
+    def near(self, now: float) -> bool:
+        """Whether four fifths of what it lets through have passed in the last minute."""
+        self._forget(now)
+        return self._sum >= _NEAR * self._most
 
     def take(self, amount: int, now: float) -> Spent:
         """Count *amount* from now on."""
@@ -100,6 +106,13 @@ class Limiter:
             wait = max(wait, self._tokens.wait(tokens, now))
         return wait
 
+    def near(self) -> bool:
+        """Whether one of its limits has no more than a fifth left."""
+        if self._most is not None and self.in_flight >= _NEAR * self._most:
+            return True
+        now = self._clock()
+        return any(minute.near(now) for minute in (self._requests, self._tokens) if minute is not None)
+
     def take(self, tokens: int) -> Leave:
         """Count an attempt of *tokens*; its place is given back by what is returned, its minute passes by itself."""
         now = self._clock()
@@ -129,6 +142,10 @@ class Limiters:
         """Raise AtLimit unless an attempt of about *tokens* at one of those *limited* may start now."""
         if wait := self._all[backend].wait(tokens):
             raise AtLimit(backend, wait)
+
+    def near(self, backend: str) -> bool:
+        """Whether one of those *limited* is so close to a limit that what is left is better kept for first attempts."""
+        return self._all[backend].near()
 
     def take(self, backend: str, tokens: int) -> Leave:
         """Count an attempt that `check` has let through in this step; its end must call what is returned, once."""

@@ -11,18 +11,21 @@ from collections.abc import Iterable
 
 from quickthorn_server.core.catalogue import BudgetRule, Route
 from quickthorn_server.core.plan import PurseLevels
+from quickthorn_server.core.request import Priority
 
 _ONE = 1_000_000  # parts of one request: whole numbers, so that a million calls add up exactly
+_TENTH = 10  # of a burst is kept for critical calls, where it is a whole request
 
 
 class Purse:
     """Holds at most *burst* requests, and begins full.  Fed *share* of one at a time; share 0 = off, pays nothing."""
 
-    __slots__ = ("_full", "_share", "held")
+    __slots__ = ("_full", "_kept", "_share", "held")
 
     def __init__(self, share: float, burst: int) -> None:
         self._share = round(share * _ONE)
         self._full = burst * _ONE if self._share else 0
+        self._kept = self._full // _TENTH if burst >= _TENTH else 0
         self.held = self._full
         """What it holds, in millionths of a request."""
 
@@ -30,6 +33,13 @@ class Purse:
     def pays(self) -> bool:
         """Whether it could pay for one request now."""
         return self.held >= _ONE
+
+    def pays_for(self, priority: Priority) -> bool:
+        """Whether it could pay for one request of a call of *priority* now.
+
+        The last tenth of a burst of ten or more is for critical calls alone.
+        """
+        return self.held >= _ONE + (0 if priority is Priority.CRITICAL else self._kept)
 
     def feed(self) -> None:
         """Put in the share of one first attempt."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from quickthorn_server.core.attempt import Cause
 from quickthorn_server.core.catalogue import Backend, RetryRule
 from quickthorn_server.core.classes import FailureClass, caused, classed, meaning
 from quickthorn_server.core.failures import BackendError
-from quickthorn_server.core.plan import Plan
+from quickthorn_server.core.plan import Hedging, Plan
+from quickthorn_server.core.request import Priority
 from quickthorn_server.core.value import value
 from quickthorn_server.execution.alarm import TICK
 from quickthorn_server.execution.permit import Permit
@@ -44,17 +45,19 @@ class Schedule:
     __slots__ = (
         "_admit",
         "_admit_in_panic",
+        "_affords",
         "_asked",
         "_deadline",
         "_ended",
         "_failover",
         "_failures",
         "_healthy",
-        "_lanes",
+        "_hedged",
         "_lost",
         "_on_status",
         "_order",
         "_owed",
+        "_priority",
         "_purses",
         "_random",
         "_refused",
@@ -63,6 +66,8 @@ class Schedule:
         "_spared",
         "_standby",
         "_started",
+        "_stopped",
+        "_targets",
         "again",
         "degraded",
         "no_hedge",
@@ -79,14 +84,20 @@ class Schedule:
         random_: random.Random,
         deadline: float | None,
         refused: Sequence[Refused] = (),
+        affords: Callable[[], str] = lambda: "",
     ) -> None:
-        self._order = plan.order
+        self._order: Sequence[Backend] = plan.order
         self._standby: Standby | None = None
         if plan.standby:
             self._standby = Standby(plan.order, plan.standby)
             self._order = tuple(backend for backend in plan.order if backend.name not in plan.standby)
-        self._asked = 0  # of them
-        self._lanes = len(self._order) if plan.failover else plan.hedging.max_parallel if plan.hedging else 1
+        self._targets = _targets(plan.hedging, self._order, failover=plan.failover)
+        if not plan.failover:
+            self._order = self._order[:1]
+        self._asked: set[str] = set()
+        self._hedged = False
+        self._affords = affords  # another hedge: "" = yes, else why not
+        self._priority = plan.outline.directives.priority if plan.outline else Priority.NORMAL
         self._lost: deque[Backend] | None = None
         self._spared = plan.panic if plan.failover else tuple(each for each in plan.panic if each is plan.order[0])
         self._failover = plan.failover
@@ -106,6 +117,7 @@ class Schedule:
         self._owed = 0  # each failure entitles the call to one more lane
         self._ended = False
         self._replaces = Cause.FAILOVER
+        self._stopped = False  # a provider has said that it does not want this call again
         self.no_hedge = ""  # why silence was not answered, if it was not
         self.degraded = ""  # whom panic had asked, if anybody
 
@@ -122,7 +134,11 @@ class Schedule:
         self._owed += 1
         if self._standby is not None:
             self._standby.failed(error)
-        if self._replaces is Cause.FAILOVER and _retryable(error, self._rule, self._on_status):
+        if error.pushed_back:
+            self._stopped = True
+            self.again.clear()
+        again = not self._stopped and self._replaces is Cause.FAILOVER
+        if again and _retryable(error, self._rule, self._on_status):
             self._put_back(backend, error, now)
 
     def broke(self, error: BackendError) -> None:
@@ -152,11 +168,21 @@ class Schedule:
         return start or self._spared_one(Cause.FIRST)
 
     def hedge(self) -> Start | None:
-        """Take who is asked because of silence; an empty purse pays for nobody, and says so."""
-        if not self._purses.hedges.pays:
-            self.no_hedge = "the purse for hedges is empty"
-            return None
-        return self._fresh_one(Cause.SILENCE)
+        """Take who is asked because of silence; where nobody is, and nobody was, `no_hedge` says why."""
+        against = self._against_hedging()
+        start = None if against else self._fresh_one(Cause.SILENCE)
+        self._hedged = self._hedged or start is not None
+        self.no_hedge = "" if self._hedged else against or "no other backend takes a hedge now"
+        return start
+
+    def _against_hedging(self) -> str:
+        if not self.may_start:
+            return "the call may start no more lanes"
+        if self._stopped:
+            return "a provider asked not to be asked again"
+        if not self._purses.hedges.pays_for(self._priority):
+            return "the purse for hedges is empty"
+        return self._affords()
 
     def replacement(self, now: float) -> Start | None:
         """Take who may replace a failed lane at *now*: a fresh candidate, else one whose backoff is over."""
@@ -198,13 +224,17 @@ class Schedule:
 
     def _next(self, cause: Cause) -> Backend | None:
         """Take the next candidate of the plan, or behind the last one who lost.  Silence calls nobody who waits."""
-        if self._standby is not None and cause is not Cause.SILENCE:
-            backend = self._standby.take(self._asked)
+        order = self._order
+        if cause is Cause.SILENCE:
+            order = self._targets
+        elif self._standby is not None:
+            backend = self._standby.take(_leading(order, self._asked))
             if backend is not None:
                 return backend
-        if self._asked < self._lanes and self._asked < len(self._order):
-            self._asked += 1
-            return self._order[self._asked - 1]
+        for backend in order:
+            if backend.name not in self._asked:
+                self._asked.add(backend.name)
+                return backend
         return self._lost.popleft() if self._lost else None
 
     def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:
@@ -254,6 +284,17 @@ class Schedule:
         if wait <= _LONGEST_WAIT and (self._deadline is None or at < self._deadline):
             self.again.append((at, backend))
             self.again.sort(key=lambda due: due[0])
+
+
+def _targets(hedging: Hedging | None, order: Sequence[Backend], *, failover: bool) -> Sequence[Backend]:
+    """Return whom to ask because of silence: who is next in *order*, unless the plan says otherwise."""
+    targets = order if hedging is None or hedging.targets is None else hedging.targets
+    return targets if failover else targets[: hedging.max_parallel if hedging else 0]
+
+
+def _leading(order: Sequence[Backend], asked: Container[str]) -> int:
+    """Return how many of *order* were asked before the first of them that was not."""
+    return next((place for place, backend in enumerate(order) if backend.name not in asked), len(order))
 
 
 def _retryable(error: BackendError, rule: RetryRule, on_status: Mapping[int, FailureClass]) -> bool:

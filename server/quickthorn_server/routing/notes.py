@@ -9,7 +9,18 @@ from quickthorn_server.core.features import named
 from quickthorn_server.core.plan import Circuit, Plan
 from quickthorn_server.core.request import Objective, Request
 from quickthorn_server.routing import standby
+from quickthorn_server.routing.bill import usd
 from quickthorn_server.routing.guard import said
+
+
+def hedging_costs(plan: Plan) -> list[str]:
+    """Return a sentence about what the hedges of the plan's route have cost, where it hedges."""
+    rule = plan.route.hedge
+    if rule is None:
+        return []
+    limit = "" if rule.max_extra_hour is None else f" of {usd(rule.max_extra_hour)}"
+    spent = usd(plan.knowledge.hedging.spent(plan.route.name))
+    return [f"hedges of the route have cost {spent}{limit} USD in the running hour"]
 
 
 def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:

@@ -41,7 +41,7 @@ def preferred(backends: list[Backend], preferences: Preferences, needs: Needs) -
 
     def wish(backend: Backend) -> tuple[int, int, float]:
         nearest = min((regions[region] for region in backend.regions & regions.keys()), default=len(regions))
-        return names.get(backend.name, len(names)), nearest, _cost(backend, needs) if by_cost else 0.0
+        return names.get(backend.name, len(names)), nearest, cost_of_one(backend, needs) if by_cost else 0.0
 
     return sorted(backends, key=wish)
 
@@ -91,8 +91,11 @@ def smooth_cycle(weights: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(cycle)
 
 
-def _cost(backend: Backend, needs: Needs) -> float:
-    """Compare by what one attempt may cost; where the output is unbounded, by the price of a balanced call."""
+def cost_of_one(backend: Backend, needs: Needs) -> float:
+    """Return what to compare backends by that should be cheap, less = cheaper, inf = unknown.
+
+    That is what one attempt may cost; where the output is unbounded, by the price of a balanced call.
+    """
     cost = worst_cost(backend, needs) if needs.max_output_tokens is not None else None
     if cost is not None:
         return float(cost)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quickthorn_server.core.catalogue import Backend, Catalogue, HedgeRule, Route, Upstream
+from quickthorn_server.core.catalogue import Backend, Catalogue, Route, Upstream
 from quickthorn_server.core.outline import Outline
-from quickthorn_server.core.plan import Hedging, Knowledge, Plan
-from quickthorn_server.core.request import Priority, Request
+from quickthorn_server.core.plan import Knowledge, Plan
+from quickthorn_server.core.request import Request
 from quickthorn_server.routing.candidates import Judges
 from quickthorn_server.routing.guard import spared
+from quickthorn_server.routing.hedging import hedged
 from quickthorn_server.routing.needs import outline
-
-_ENOUGH_FOR_A_RACE = 2
 
 
 class Router:
@@ -35,7 +34,8 @@ class Router:
         route = catalogue.routes[call.route or catalogue.default_route]
         verdicts, order, left_out, standby = self._judges.candidates(call, route, knowledge, turn)
         racers = [backend for backend in order if backend.name not in standby] if standby else order
-        hedging, no_hedge = _hedging(call, route.hedge, racers, knowledge)
+        whole = _whole(call, route, order)
+        hedging, no_hedge, advice = hedged(call, route, racers, knowledge, turn, whole=whole)
         return Plan(
             route=route,
             order=order,
@@ -43,7 +43,7 @@ class Router:
             hedging=hedging,
             no_hedge=no_hedge,
             retry=route.retry,
-            whole=_whole(call, route, order),
+            whole=whole,
             failover=call.directives.failover is not False,
             shows_reasoning=call.shows_reasoning,
             max_first_token=call.max_first_token,
@@ -52,6 +52,7 @@ class Router:
             left_out=left_out,
             panic=spared(order, route, knowledge) if knowledge.ejected else (),
             standby=standby,
+            advice=advice,
             outline=call,
             turn=turn,
             knowledge=knowledge,
@@ -62,28 +63,6 @@ class Router:
 def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int) -> Plan:
     """Return the plan that a `Router` of *catalogue* makes of *request*."""
     return Router(catalogue).plan(request, knowledge, turn)
-
-
-def _hedging(
-    call: Outline, rule: HedgeRule | None, order: Sequence[Backend], knowledge: Knowledge
-) -> tuple[Hedging | None, str]:
-    """Return the hedge of this call, or None and why not ("" where the route has none)."""
-    if rule is None:
-        return None, ""
-    if call.directives.hedging is False:
-        return None, "the request switches hedging off"
-    if call.directives.priority is Priority.BULK:
-        return None, "bulk calls do not hedge"
-    if call.provider_tools:
-        return None, "the provider executes tools"
-    if len(order) < _ENOUGH_FOR_A_RACE:
-        return None, "one candidate only"
-    delay = rule.delay
-    if delay is None and rule.percentile is not None:
-        delay = knowledge.first_content.get((order[0].name, rule.percentile))
-    if delay is None:
-        return None, f"too few answers of {order[0].name} to know its p{round((rule.percentile or 0) * 100)}"
-    return Hedging(delay, min(rule.max_parallel, len(order))), ""
 
 
 def _whole(call: Outline, route: Route, order: Sequence[Backend]) -> bool:

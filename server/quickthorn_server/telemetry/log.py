@@ -48,6 +48,9 @@ class LogObserver:
         call, route = decision.call, decision.plan.route.name
         lanes = ",".join(map(_lane, decision.trace.attempts)) or "none"
         told = f"call id={call.id} request_id={call.request_id} route={route} ended={decision.ended} lanes={lanes}"
+        if len(decision.trace.attempts) > 1:
+            extra = decision.trace.extra_cost_nano_usd
+            told += f" extra_nano_usd={'unknown' if extra is None else extra} hour_nano_usd={decision.hedges_cost}"
         lines = _only_lines()
         if lines is None:
             log.info("%s", told)
