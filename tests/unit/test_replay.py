@@ -19,7 +19,7 @@ from quickthorn_server.core.call import Call, Rpc
 from quickthorn_server.core.catalogue import OnBreak
 from quickthorn_server.core.content import Media, MediaKind, Message, Part, Role, Text
 from quickthorn_server.core.decision import Decision
-from quickthorn_server.core.plan import Circuit, Knowledge
+from quickthorn_server.core.plan import Advice, Circuit, HedgeFacts, Knowledge
 from quickthorn_server.core.prompt import Prompt, Sampling
 from quickthorn_server.core.request import Directives, Objective, Preferences, Priority, Request, Requirements
 from quickthorn_server.edge.wire_record import line
@@ -35,6 +35,7 @@ backends:
 routes:
   - {name: default, backends: [a, b, c], hedge: {delay: p95}}
   - {name: turns, strategy: weighted, backends: [{backend: a, weight: 3}, {backend: b, weight: 2}, c]}
+  - {name: learned, backends: [a, b, c], hedge: {delay: auto, max_parallel: 3, to: fastest, max_extra_cost: {hour: 1}}}
 """
 CATALOGUE = parse(CONFIG, "q.yaml", {})
 PICTURE = Part(Media(MediaKind.IMAGE, uri="https://example.com/planted.png"))
@@ -55,25 +56,44 @@ def recorded(
     return line(Decision(call, made, "answered", made.trace((), None), 1.0))
 
 
+FACTS = st.builds(
+    lambda advice, near, shut, spent, quick: HedgeFacts(
+        lambda *_: advice, near.__contains__, shut.__contains__, lambda _: spent, lambda name, _: quick.get(name)
+    ),
+    st.builds(
+        lambda delay, probability, lanes: Advice(
+            delay, probability, lanes, "" if delay else "it would gain 3%", "auto p99: 900 lanes", 1.5, 9.0, 900
+        ),
+        st.none() | st.just(0.5),
+        st.sampled_from([1.0, 0.4]),
+        st.integers(2, 3),
+    ),
+    st.frozensets(st.sampled_from("abc")),
+    st.frozensets(st.sampled_from("abc")),
+    st.sampled_from([0, 2_000_000_000]),
+    st.dictionaries(st.sampled_from("abc"), st.sampled_from([0.1, 0.7])),
+)
 KNOWN = st.builds(
-    lambda states, ramps, delay, refused: Knowledge(
+    lambda states, ramps, delay, refused, facts: Knowledge(
         circuits={name: Circuit(state) for name, state in states.items() if state != "closed"},
         keys_refused=refused,
         first_content={(name, 0.95): delay for name in "abc"} if delay else {},
         ejected={name: 0.25 for name, state in states.items() if state == "open"},
         ramps={name: share for name, share in ramps.items() if states.get(name, "closed") == "closed"},
+        hedging=facts,
     ),
     st.dictionaries(st.sampled_from("abc"), st.sampled_from(["closed", "open", "half_open"])),
     st.dictionaries(st.sampled_from("abc"), st.sampled_from([0.1, 0.5])),
     st.sampled_from([0.0, 0.25, 1.5]),
     st.sampled_from([frozenset[str](), frozenset({"a"})]),
+    FACTS,
 )
 REQUESTS = st.builds(
     lambda pictures, **given: asked(*[PICTURE] * pictures, **given),
     st.integers(0, 1),
     text=st.sampled_from(["short", "x" * 4000]),
     most=st.none() | st.just(50),
-    route=st.sampled_from(["", "turns"]),
+    route=st.sampled_from(["", "turns", "learned"]),
     requirements=st.builds(
         Requirements,
         regions=st.sampled_from([frozenset[str](), frozenset({"eu", "us"})]),

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quickthorn_server.core.attempt import Cause
-from quickthorn_server.core.catalogue import Backend, BreakerRule, Entry, RetryRule, Route
+from quickthorn_server.core.catalogue import Backend, BreakerRule, BudgetRule, Entry, RetryRule, Route
 from quickthorn_server.core.failures import MEANING, BackendError, Failure
+from quickthorn_server.core.outline import Outline
 from quickthorn_server.core.plan import Hedging, Plan, Verdict
+from quickthorn_server.core.request import Directives, Preferences, Priority
 from quickthorn_server.execution.breakers import Breaker
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.purses import RoutePurses
 from quickthorn_server.execution.schedule import Schedule
 from tests.support.cast import UNBOUNDED
+from tests.support.decisions import NEEDS
 from tests.support.laws import law
 
 A, B, C = (Backend(name, "scripted", name, name) for name in "abc")
+NOTHING = Outline("", NEEDS.needs, Directives(), Preferences())
 SICK = BackendError(Failure.UNAVAILABLE, http_status=500)
 GONE = BackendError(Failure.NOT_FOUND, http_status=404)
 
@@ -49,6 +54,8 @@ def scheduled(
     hedging: Hedging | None = None,
     deadline: float | None = None,
     admit: Callable[[Backend], Permit | None] = permit,
+    purses: RoutePurses | None = None,
+    priority: Priority = Priority.NORMAL,
 ) -> Schedule:
     retry = RetryRule(attempts, on)
     plan = Plan(
@@ -64,11 +71,12 @@ def scheduled(
         max_first_token=None,
         input_tokens=1,
         config_version="v",
+        outline=NOTHING._replace(directives=Directives(priority=priority)),
     )
     return Schedule(
         plan,
         admit=admit,
-        purses=RoutePurses(UNBOUNDED),
+        purses=purses or RoutePurses(UNBOUNDED),
         healthy=lambda _: True,
         random_=Loaded(),
         deadline=deadline,
@@ -245,6 +253,62 @@ def test_without_failover_a_hedge_may_still_start() -> None:
     assert start is not None
     assert start.backend is B
     assert schedule.hedge() is None
+
+
+def test_hedges_go_to_their_targets_and_failovers_keep_to_the_order() -> None:
+    """Silence asks whom the plan chose for it, a failure whoever is next and was not asked."""
+    schedule = begun(A, B, C, hedging=Hedging(0.1, 2, (C,)))
+    start = schedule.hedge()
+    assert start is not None
+    assert start.backend is C
+    assert schedule.hedge() is None
+    assert schedule.no_hedge == ""  # one was sent
+    schedule.failed(A, GONE, 0.0)
+    assert named(schedule, 0.0) == ("b", Cause.FAILOVER)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"attempts": 1}, "the call may start no more lanes"),
+        ({"admit": lambda backend: permit(backend) if backend is A else None}, "no other backend takes a hedge now"),
+        ({"hedging": Hedging(0.1, 2, ())}, "no other backend takes a hedge now"),
+    ],
+)
+def test_a_hedge_that_cannot_start_says_why(given: dict[str, Any], why: str) -> None:
+    """Silence that nobody answers is explained."""
+    schedule = begun(A, B, **given)
+    assert (schedule.hedge(), schedule.no_hedge) == (None, why)
+
+
+def pushed(backend_error: BackendError) -> BackendError:
+    backend_error.pushed_back = True
+    return backend_error
+
+
+def test_a_provider_that_pushes_back_ends_retries_and_hedges() -> None:
+    """Neither it nor whoever failed before is asked again, nobody because of silence; failing over is free to go on."""
+    schedule = begun(A, B, C)
+    schedule.failed(A, SICK, 0.0)
+    assert named(schedule, 0.0) == ("b", Cause.FAILOVER)
+    schedule.failed(B, pushed(BackendError(Failure.UNAVAILABLE, http_status=500)), 0.0)
+    assert schedule.due() is None
+    assert (schedule.hedge(), schedule.no_hedge) == (None, "a provider asked not to be asked again")
+    assert named(schedule, 0.0) == ("c", Cause.FAILOVER)
+    schedule.failed(C, SICK, 0.0)
+    assert (named(schedule, 9.0), schedule.due()) == (None, None)
+
+
+@pytest.mark.parametrize(("priority", "hedges"), [(Priority.NORMAL, 18), (Priority.CRITICAL, 20)])
+def test_the_last_tenth_of_the_burst_is_for_critical_calls(priority: Priority, hedges: int) -> None:
+    """Of 20 a normal call leaves two; a purse under ten keeps nothing back."""
+    for burst, expected in (20, hedges), (9, 9):
+        purses, sent = RoutePurses(BudgetRule(hedges=1e-6, burst=burst)), 0
+        for _ in range(30):
+            schedule = scheduled(A, B, hedging=Hedging(0.1, 2), purses=purses, priority=priority)
+            schedule.first()
+            sent += schedule.hedge() is not None
+        assert sent == expected
 
 
 def test_a_refused_candidate_is_passed_over() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+
 from quickthorn.v1 import explanation_pb2, record_pb2
 from quickthorn_server.core.catalogue import HedgeRule
 from quickthorn_server.core.plan import Advice, Advise, HedgeFacts
@@ -25,9 +28,15 @@ def hedge_facts(record: record_pb2.DecisionRecord, rule: HedgeRule) -> HedgeFact
         advise=_advise(hedge) if rule.aim == hedge.target else None,
         near_limit=lambda backend: backend in passed_by or said_of(backend, NEAR_LIMIT),
         shut=lambda backend: backend not in places or said_of(backend, CIRCUIT_OPEN),
-        spent=lambda _: (rule.max_extra_hour or 0) + 1 if hedge.no_hedge.startswith(SPENT) else 0,
+        spent=lambda _: _spent(hedge.no_hedge),
         typical=lambda backend, _: float(places[backend]) if backend in places else None,
     )
+
+
+def _spent(no_hedge: str) -> int:
+    """Return the nano-USD that *no_hedge* says were spent, 0 where it says something else."""
+    found = re.match(rf"{SPENT} ([0-9.]+) ", no_hedge)
+    return int(Decimal(found[1]).scaleb(9)) if found else 0
 
 
 def _passed_by(plan: record_pb2.RecordedPlan) -> frozenset[str]:

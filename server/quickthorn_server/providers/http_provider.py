@@ -14,6 +14,7 @@ from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.provider import Ask
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.providers.http import HttpClient, HttpReply
+from quickthorn_server.providers.pushback import pushed_back
 from quickthorn_server.providers.usage import together
 
 _OK = 200
@@ -167,7 +168,8 @@ class HttpProvider:
     async def _opened(self, reply: HttpReply) -> Opened:
         """Return what the head of an answer tells.  Raises BackendError where it is none."""
         if reply.status != _OK:
-            raise self._wire.failure(reply.status, reply.header, await reply.error_body())
+            error = self._wire.failure(reply.status, reply.header, await reply.error_body())
+            raise pushed_back(error, reply.header)
         return self._wire.opened(reply.header)
 
     async def _vectors(self, prompt: EmbedPrompt, ask: Ask) -> Burst:
