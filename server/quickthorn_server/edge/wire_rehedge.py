@@ -19,15 +19,11 @@ def hedge_facts(record: record_pb2.DecisionRecord, rule: HedgeRule) -> HedgeFact
     """
     hedge = record.plan.hedge
     places = {name: place for place, name in enumerate(hedge.to)}
-    passed_by = _passed_by(record.plan)
-
-    def said_of(backend: str, what: str) -> bool:
-        return f"{backend}: {what}" in hedge.no_hedge
-
+    passed_by, shut = _passed_by(record.plan), _shut(record.plan)
     return HedgeFacts(
         advise=_advise(hedge) if rule.aim == hedge.target else None,
-        near_limit=lambda backend: backend in passed_by or said_of(backend, NEAR_LIMIT),
-        shut=lambda backend: backend not in places or said_of(backend, CIRCUIT_OPEN),
+        near_limit=lambda backend: backend in passed_by or f"{backend}: {NEAR_LIMIT}" in hedge.no_hedge,
+        shut=lambda backend: backend in shut,
         spent=lambda _: _spent(hedge.no_hedge),
         typical=lambda backend, _: float(places[backend]) if backend in places else None,
     )
@@ -44,6 +40,21 @@ def _passed_by(plan: record_pb2.RecordedPlan) -> frozenset[str]:
     order, targets = list(plan.order), set(plan.hedge.to)
     last = max((place for place, name in enumerate(order) if name in targets), default=0)
     return frozenset(name for name in order[1:last] if name not in targets)
+
+
+def _shut(plan: record_pb2.RecordedPlan) -> frozenset[str]:
+    """Return whose circuit let nobody through, if it was open at all.
+
+    Where a hedge was planned everybody but the first and its targets; else who is said to be, and who comes before the
+    one that was to be asked first.
+    """
+    hedge, order = plan.hedge, list(plan.order)
+    if hedge.to:
+        return frozenset(order[1:]) - frozenset(hedge.to)
+    said = {name for name in order if f"{name}: {CIRCUIT_OPEN}" in hedge.no_hedge}
+    first = re.match(r"too few answers of (\S+) to know|(\S+): its cost", hedge.no_hedge)
+    name = (first[1] or first[2]) if first else ""
+    return frozenset(said | set(order[: order.index(name)] if name in order else ()))
 
 
 def _advise(hedge: explanation_pb2.HedgeRule) -> Advise:
