@@ -51,7 +51,7 @@ class Attempt:
     @property
     def used(self) -> bool:
         """Whether it used anything, or might have: a lane that never reached its provider did not."""
-        return self.usage is not None or self.failure is None
+        return self.usage is not None or self.outcome is not Outcome.FAILED
 
 
 @value
@@ -77,7 +77,10 @@ class Trace:
         if len(self.attempts) < _TWO:
             return ()
         main = self.spent if self.served_by is None else self.attempts[self.served_by]
-        return tuple(attempt for attempt in self.attempts if attempt is not main)
+        others = tuple(attempt for attempt in self.attempts if attempt is not main)
+        if any(attempt.cause is Cause.CONTINUATION for attempt in self.attempts):  # who broke had served so far
+            return tuple(attempt for attempt in others if attempt.outcome is not Outcome.BROKE)
+        return others
 
     @property
     def extra_usage(self) -> Usage | None:

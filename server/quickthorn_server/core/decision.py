@@ -22,8 +22,9 @@ class Decision:
     *ended*: `answered`, `cancelled`, or the reason of its failure.  *duration* in seconds from its arrival.  *usage*
     and *cost_nano_usd* are what the caller was told; what lanes consumed is in *trace*.  *delivered*: UTF-8 bytes of
     text that the caller was sent.  *purses*: their levels when the call ended.  *hedges_cost*: what the hedges of its
-    route have cost in the running hour, in nano-USD.  *answer*: the parts that it was sent, None unless content is
-    kept.  *seams*: where another backend took over an answer that broke.
+    route have cost in the running hour, in nano-USD, told where the call had more than one lane.  *answer*: the parts
+    that it was sent, None unless content is kept.  *seams*: where another backend took over an
+    answer that broke.
     """
 
     call: Call

@@ -171,7 +171,7 @@ def usage_fields(given: Usage | None) -> Fields:
 
 def trace_fields(given: Trace) -> Fields:
     """Write a trace as fields."""
-    return {
+    written = {
         "attempts": list(map(_attempt_fields, given.attempts)),
         "served_by": given.served_by,
         "no_hedge": given.no_hedge,
@@ -180,9 +180,11 @@ def trace_fields(given: Trace) -> Fields:
         "config_version": given.config_version,
         "hedge_probability": given.hedge_probability,
         "hedge_basis": given.hedge_basis,
-        "extra_cost_nano_usd": given.extra_cost_nano_usd,
-        "extra_usage": None if (extra := given.extra_usage) is None else usage_fields(extra),
     }
+    if len(given.attempts) > 1:
+        written["extra_cost_nano_usd"] = given.extra_cost_nano_usd
+        written["extra_usage"] = None if (extra := given.extra_usage) is None else usage_fields(extra)
+    return written
 
 
 def _event(chunk: Chunk) -> events_pb2.CompletionEvent:

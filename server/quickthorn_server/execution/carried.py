@@ -304,7 +304,7 @@ class Carried:
             cost_nano_usd=told.cost_nano_usd if told else None,
             delivered=self.delivered,
             purses=self._estate.purses.levels(self._plan.route.name),
-            hedges_cost=self._estate.spending.of(self._plan.route.name),
+            hedges_cost=self._estate.spending.of(self._plan.route.name) if len(trace.attempts) > 1 else 0,
             answer=None if self._said is None else self._whole or self._said.parts(),
             seams=() if self.takeover is None else self.takeover.seams,
         )

@@ -16,7 +16,6 @@ from quickthorn_server.routing.ordering import cost_of_one
 CIRCUIT_OPEN, NEAR_LIMIT, SPENT = "its circuit is open", "it is near a limit", "hedges of the route have cost"
 """What is said of the state of things; a replayed record is read by these words."""
 
-_SPARE = 1  # targets beyond the lanes, should one of them refuse when its turn comes
 _ENOUGH_FOR_A_RACE = 2
 
 
@@ -40,7 +39,9 @@ def hedged(
         return _NO_RULE
     if why := _forbidden(call, order):
         return Decided(None, why)
-    first = _first(call, order, knowledge)
+    first = order[0]
+    if first.name in knowledge.circuits and call.directives.failover is not False:
+        first = next((backend for backend in order if not _shut(backend, knowledge)), first)
     bill = bill_of(call, rule, whole=whole)
     others = order if rule.to is HedgeTo.NEXT else _sorted(order, rule.to, knowledge, call)
     targets, why = _targets(first, others, rule.max_parallel, knowledge, bill)
@@ -59,7 +60,9 @@ def hedged(
         if why := _advised_against(advice, call, turn):
             return Decided(None, why, advice)
         delay, lanes = advice.delay or 0.0, min(lanes, max(advice.lanes, _ENOUGH_FOR_A_RACE))
-    worst = None if bill is None else bill.beyond_winner(first, targets[: lanes - 1])
+    if bill is None:
+        return Decided(Hedging(delay, lanes, targets), "", advice)
+    worst = bill.beyond_winner(first, targets[: lanes - 1])
     if why := "" if worst is None else _spent(route, rule, worst, knowledge):
         return Decided(None, why, advice)
     return Decided(Hedging(delay, lanes, targets, worst), "", advice)
@@ -76,13 +79,6 @@ def _forbidden(call: Outline, order: Sequence[Backend]) -> str:
     return "one candidate only" if len(order) < _ENOUGH_FOR_A_RACE else ""
 
 
-def _first(call: Outline, order: Sequence[Backend], knowledge: Knowledge) -> Backend:
-    """Return who will be asked first: circuits may pass it on to who is next."""
-    if order[0].name not in knowledge.circuits or call.directives.failover is False:
-        return order[0]
-    return next((backend for backend in order if not _shut(backend, knowledge)), order[0])
-
-
 def _shut(backend: Backend, knowledge: Knowledge) -> bool:
     """Whether its circuit admits nobody yet; one whose time is over may be probed by a hedge, or it never closes."""
     open_ = knowledge.circuits.get(backend.name) is Circuit.OPEN
@@ -93,7 +89,9 @@ def _targets(
     first: Backend, others: Iterable[Backend], lanes: int, knowledge: Knowledge, bill: Bill | None
 ) -> tuple[tuple[Backend, ...], str]:
     """Return whom of *others* to ask because of silence, as many as may be needed; () and why where nobody is left."""
-    most = lanes - 1 + (_SPARE if bill is None else 0)
+    most = lanes - 1
+    if bill is None and knowledge.circuits:  # one more, should a circuit refuse when its turn comes
+        most = lanes
     if bill is not None and (why := bill.unknown(first)):
         return (), f"{first.name}: {why}"
     circuits, near_limit = knowledge.circuits, knowledge.hedging.near_limit
@@ -114,7 +112,9 @@ def _targets(
             taken.append(backend)
             if len(taken) == most:
                 break
-    return tuple(taken), "" if taken else f"nobody to hedge to: {'; '.join(against)}"
+    if taken:
+        return tuple(taken), ""
+    return (), f"nobody to hedge to: {'; '.join(against)}"
 
 
 def _sorted(order: Iterable[Backend], to: HedgeTo, knowledge: Knowledge, call: Outline) -> Sequence[Backend]:
