@@ -25,19 +25,34 @@ class Pupil:
     """A learner that writes down what it is told; every race makes a conclusion due."""
 
     def __init__(self) -> None:
+        self.under_way: list[tuple[str, float]] = []
         self.told: list[tuple[float, list[Heard]]] = []
         self.concluded: list[float] = []
 
     def settled(self, route: str, input_tokens: int, lanes: Sequence[Heard], now: float) -> bool:
         """Write it down."""
         assert (route, input_tokens) == ("default", 7)
-        self.told.append((round(now, 6), [each._replace(seconds=round(each.seconds, 6)) for each in lanes]))
+        ends = {round(each.started + each.seconds, 6) for each in lanes}
+        self.under_way.remove((lanes[0].backend, now - max(each.started + each.seconds for each in lanes)))
+        assert max(ends) == round(now, 6)
+        at = round(asyncio.get_running_loop().time(), 6)
+        self.told.append((at, [each._replace(seconds=round(each.seconds, 6)) for each in lanes]))
         return True
 
-    def recompute(self, route: str) -> None:
-        """Write down when."""
+    def started(self, route: str, first: str, now: float) -> None:
+        """Write it down."""
+        assert (route, now) == ("default", asyncio.get_running_loop().time())
+        self.under_way.append((first, now))
+
+    def left(self, route: str, first: str, began: float) -> None:
+        """Cross it out."""
         assert route == "default"
-        self.concluded.append(round(asyncio.get_running_loop().time(), 6))
+        self.under_way.remove((first, began))
+
+    def recompute(self, route: str, now: float) -> None:
+        """Write down when."""
+        assert (route, now) == ("default", asyncio.get_running_loop().time())
+        self.concluded.append(round(now, 6))
 
 
 def school(*scripts: list[Step], timeouts: Timeouts | None = None) -> tuple[Cast, Pupil]:
@@ -74,6 +89,7 @@ def taught(
             await cast.streamed(plan)
         await asyncio.sleep(0)
         assert len(pupil.concluded) == len(pupil.told)
+        assert pupil.under_way == []
         return pupil.told
 
     return run_virtual(main())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from quickthorn_server.core.attempt import Attempt, Outcome, Trace
+from quickthorn_server.core.attempt import Attempt, Cause, Outcome, Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Backend, Cancelled, OnBreak
 from quickthorn_server.core.chunk import Chunk, TextDelta
@@ -238,7 +238,10 @@ class Carried:
         ask = Ask(prompt, self._call.request_id, connect, self._rule.whole)
         limiters = self._estate.limiters
         leave = limiters.take(name, self._most_tokens()) if name in limiters.limited else None
-        return Lane(start, self._estate.providers[name], ask, leave=leave, rule=rule, alarm=alarm, wake=wake)
+        lane = Lane(start, self._estate.providers[name], ask, leave=leave, rule=rule, alarm=alarm, wake=wake)
+        if start.cause is Cause.FIRST and self._estate.teaching is not None:
+            self._estate.teaching.started(self._plan, lane, whole=rule.whole)
+        return lane
 
     def _most_tokens(self) -> int:
         """Return how many tokens an attempt may count for: its estimated input, and all the output it is allowed."""

@@ -26,14 +26,22 @@ class Heard(NamedTuple):
 
 
 class Learning(Protocol):
-    """Who learns when to hedge."""
+    """Who learns when to hedge.  Whoever is told that a call has `started` is told what came of it, too."""
 
-    def settled(self, route: str, input_tokens: int, lanes: Sequence[Heard], now: float) -> bool:
-        """Take in what one race showed; returns whether `recompute` is due."""
+    def started(self, route: str, first: str, now: float) -> None:
+        """Take in that a call of *route* has asked its *first* backend."""
         ...
 
-    def recompute(self, route: str) -> None:
-        """Draw conclusions, which takes about a millisecond."""
+    def settled(self, route: str, input_tokens: int, lanes: Sequence[Heard], now: float) -> bool:
+        """Take in what one race showed until *now*; returns whether `recompute` is due."""
+        ...
+
+    def left(self, route: str, first: str, began: float) -> None:
+        """Take in that a call that had started at *began* shows nothing."""
+        ...
+
+    def recompute(self, route: str, now: float) -> None:
+        """Draw conclusions, which takes about two milliseconds."""
         ...
 
 
@@ -44,15 +52,35 @@ class Teaching:
         self._learners = learners
         self._loop = loop
 
+    def started(self, plan: Plan, first: Lane, *, whole: bool) -> None:
+        """Tell of a call that begins with *first*; *whole*: replies come in one piece, and show nothing of streams."""
+        if _shows_streams(plan, whole=whole):
+            self._learners.started(plan.route.name, first.backend.name, first.started_at)
+
     def settled(self, plan: Plan, lanes: Sequence[Lane], *, whole: bool) -> None:
-        """Tell of a race that is decided, or over; *whole*: replies come in one piece, and teach nothing of streams."""
-        rule = plan.route.hedge
-        if rule is None or rule.target is None or whole or (plan.outline is not None and plan.outline.embeds):
+        """Tell of a race that is decided, or over."""
+        if not lanes or not _shows_streams(plan, whole=whole):
             return
-        now = self._loop.time()
-        heard = lessons(lanes, now)
-        if heard and self._learners.settled(plan.route.name, plan.input_tokens, heard, now):
-            self._loop.call_soon(self._learners.recompute, plan.route.name)
+        route, first = plan.route.name, lanes[0]
+        heard = lessons(lanes, self._loop.time())
+        if not heard:
+            self._learners.left(route, first.backend.name, first.started_at)
+        elif self._learners.settled(route, plan.input_tokens, heard, first.started_at + _took(heard)):
+            self._loop.call_soon(self._conclude, route)
+
+    def _conclude(self, route: str) -> None:
+        self._learners.recompute(route, self._loop.time())
+
+
+def _shows_streams(plan: Plan, *, whole: bool) -> bool:
+    rule = plan.route.hedge
+    if rule is None or rule.target is None or whole:
+        return False
+    return plan.outline is None or not plan.outline.embeds
+
+
+def _took(heard: Sequence[Heard]) -> float:
+    return max(each.started + each.seconds for each in heard)
 
 
 def lessons(lanes: Sequence[Lane], now: float) -> list[Heard]:
