@@ -23,9 +23,10 @@ MAY_IMPORT = {
     "providers": {"core"},
     "config": {"core"},
     "telemetry": {"core"},
+    "simulation": {"core", "execution"},
     "edge": {"core", "routing", "execution"},
     "main": {"core", "routing", "execution", "providers", "config", "edge", "telemetry"},
-    "cli": {"core", "routing", "execution", "providers", "config", "edge", "telemetry", "main"},
+    "cli": {"core", "routing", "execution", "providers", "config", "edge", "telemetry", "simulation", "main"},
     "__main__": {"cli"},
 }
 

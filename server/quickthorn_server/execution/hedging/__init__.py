@@ -1,0 +1,1 @@
+"""When silence is answered with another lane: learned from what lanes took, on-line."""

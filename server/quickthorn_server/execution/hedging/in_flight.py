@@ -1,0 +1,88 @@
+"""Calls by when they began, for as long as not all of their like are heard of.
+
+Who hangs for a minute is heard of in a minute; until then only those who did not hang are known, and a learner that
+looked at these alone would see no reason to hedge.  So calls are counted from their start on, with the age they have.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+_OLDEST = 600.0  # seconds: nobody waits longer for a first content, so whoever is still here was lost
+_TICK = 1e-6  # seconds that two clocks' sums may be apart
+
+
+class Batch:
+    """Calls that began at about the same time: how many are on their way, and what those told that are not.
+
+    They began from *began* on, before *ends*, when *number* lanes were known.  *told*: when it began, the bin of its
+    time, and whether it spoke, for each.
+    """
+
+    __slots__ = ("began", "ends", "number", "running", "told")
+
+    def __init__(self, began: float, ends: float, number: int) -> None:
+        self.began = began
+        self.ends = ends
+        self.number = number
+        self.running = 0
+        self.told: list[tuple[float, int, bool]] = []
+
+    def lanes(self, slow: int) -> list[tuple[float, int, bool]]:
+        """Return them all in the order in which they began, those on their way as seen up to the bin *slow*."""
+        apart = (self.ends - self.began) / max(1, self.running)
+        return sorted(self.told + [(self.began + (each + 0.5) * apart, slow, False) for each in range(self.running)])
+
+
+class InFlight:
+    """Batches of calls, each *width* seconds long."""
+
+    __slots__ = ("_batches", "_begins", "_passed", "width")
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+        self._batches: list[Batch] = []
+        self._begins: list[float] = []
+        self._passed = 0
+
+    def start(self, now: float, number: int) -> None:
+        """Count a call that begins when *number* lanes are known."""
+        if not self._batches or now >= self._batches[-1].ends:
+            self._batches.append(Batch(now, now + self.width, number))
+            self._begins.append(now)
+        self._batches[-1].running += 1
+
+    def end(self, began: float) -> Batch | None:
+        """Count a call no longer; return its batch, None = nothing is known of it any more."""
+        index = bisect_right(self._begins, began + _TICK) - 1
+        if index < 0 or not self._batches[index].running:
+            return None
+        batch = self._batches[index]
+        batch.running -= 1
+        return batch
+
+    def passed(self, before: float) -> Iterator[Batch]:
+        """Yield each batch, once, all of whose calls began *before* an instant."""
+        while self._passed < len(self._batches) and self._batches[self._passed].ends <= before:
+            self._passed += 1
+            yield self._batches[self._passed - 1]
+
+    def running(self, now: float) -> Iterator[tuple[float, Batch]]:
+        """Yield the age and the batch of all that are on their way *now*."""
+        self._keep(now - _OLDEST)
+        for batch in self._batches:
+            if batch.running:
+                yield max(0.0, now - (batch.began + batch.ends) / 2), batch
+
+    def forget(self, before: float) -> None:
+        """Count calls no longer that began *before* an instant."""
+        self._passed = max(self._passed, bisect_left(self._begins, before))
+        self._keep(before)
+
+    def _keep(self, since: float) -> None:
+        """Keep those that have not passed, and those on their way *since* an instant."""
+        kept = [batch for batch in self._batches[: self._passed] if batch.running and batch.began >= since]
+        self._batches[: self._passed] = kept
+        self._passed = len(kept)
+        self._begins = [batch.began for batch in self._batches]

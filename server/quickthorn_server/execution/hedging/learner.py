@@ -1,0 +1,180 @@
+"""What one route learns of one backend that is asked first, and of those that silence may lead to."""
+
+from __future__ import annotations
+
+from math import exp, sqrt
+
+from quickthorn_server.core.catalogue import BudgetRule, HedgeRule
+from quickthorn_server.core.plan import Advice
+from quickthorn_server.execution.hedging.first_lanes import FirstLanes, Race
+from quickthorn_server.execution.hedging.optimum import Rule, best_rule
+from quickthorn_server.execution.hedging.rescues import Rescues
+from quickthorn_server.execution.hedging.survival import Curve, Survival, bin_of
+from quickthorn_server.execution.purses import Purse
+
+FEW, ENOUGH = 20, 500  # lanes: below the first nothing is done, below the second a fixed percentile
+_HEDGE_MEMORY = 50_000.0  # lanes of the first backend, hedged or not
+_PRIOR = 20.0  # lanes: what a backend is taken for that silence has hardly ever led to
+_OFTEN, _SELDOM = 20, 1_000  # lanes from one look at everything to the next, at first and at last
+_LATER = (1.0, 1.25, 1.6, 2.0, 3.0, 5.0, 10.0)  # times as many late calls as the target allows: better than no rule
+_TAIL = 5.0  # lanes beyond a percentile, or it is not known
+
+
+class Learner:
+    """One backend that is asked first.  *purse* pays for hedges of its route."""
+
+    def __init__(self, rule: HedgeRule, budget: BudgetRule, purse: Purse) -> None:
+        self._target = rule.target or 0.0
+        self._aim = f"auto {rule.aim}"
+        self._min_gain = rule.min_gain
+        self._most = rule.max_parallel
+        self._budget = budget.hedges
+        self._burst = budget.burst
+        self._purse = purse
+        self.first = FirstLanes()
+        self._advice: dict[tuple[str, ...], Advice] = {}
+        self._curves: dict[str, Curve] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._hedges: dict[str, Survival] = {}
+        self._rescues = Rescues()
+        self._looked_at = 0
+        self._due = FEW
+        self._rule: Rule | None = None
+
+    def advice(self, lanes: tuple[str, ...], tokens: int) -> Advice:
+        """Return what to do for a call whose input is *tokens* large."""
+        found = self._advice.get(lanes)
+        if found is None:
+            found = self._advice[lanes] = self._nothing(f"{self.first.known} lanes heard, {FEW} tell something")
+        factor = self.first.factor(tokens)
+        if factor == 1.0 or found.delay is None:
+            return found
+        return Advice(
+            delay=found.delay * factor,
+            probability=found.probability,
+            lanes=found.lanes,
+            why="",
+            basis=found.basis,
+            expected=None if found.expected is None else found.expected * factor,
+            expected_without=None if found.expected_without is None else found.expected_without * factor,
+            learned_from=found.learned_from,
+        )
+
+    def settled(self, race: Race, now: float) -> bool:
+        """Learn from a race; True = `recompute` is due."""
+        if self.first.settle(race, now) and len(race.lanes) > 1:
+            self._learn_hedges(race)
+        return self.first.known >= self._due or self.first.changed
+
+    def recompute(self, now: float) -> None:
+        """Look at everything anew."""
+        if self.first.relearn():
+            self._forget()
+            for race in self.first.recent:
+                self._learn_hedges(race)
+        known = self.first.known
+        fading = exp((self._looked_at - known) / _HEDGE_MEMORY)
+        for survival in self._hedges.values():
+            survival.fade(fading)
+        self._rescues.fade(fading)
+        self._looked_at = known
+        self._due = known + (_OFTEN if known < ENOUGH else min(_SELDOM, max(_OFTEN, known // 10)))
+        self.first.look(now)
+        for lanes in self._advice:
+            self._advice[lanes] = self._decided(lanes)
+
+    def _learn_hedges(self, race: Race) -> None:
+        factor = self.first.factor(race.tokens)
+        for lane in race.lanes[1:]:
+            if lane.backend not in self._hedges:
+                self._hedges[lane.backend] = Survival(_HEDGE_MEMORY)
+            self._hedges[lane.backend].add(bin_of(lane.seconds / factor), lane.spoke)
+        if len(race.lanes) > 1 and self._rule is not None:
+            self._count_rescue(race, factor, self._rule.within)
+
+    def _count_rescue(self, race: Race, factor: float, within: float) -> None:
+        began = race.lanes[1].started / factor
+        if began >= within:
+            return
+        unanswered = 1.0
+        for lane in race.lanes[1:]:
+            curve = self._curves.get(lane.backend, self.first.curve)
+            unanswered *= curve.beyond(within - lane.started / factor)
+        silent = self.first.curve.beyond(within) / max(self.first.curve.beyond(began), 1e-9)
+        self._rescues.add(min(1.0, silent), unanswered, late=race.seconds / factor > within)
+
+    def _decided(self, lanes: tuple[str, ...]) -> Advice:
+        self._rule = None
+        known, curve = self.first.known, self.first.curve
+        if known < FEW:
+            return self._nothing(f"{known} lanes heard, {FEW} tell something")
+        if known < ENOUGH:
+            return self._warming_up(len(lanes))
+        self._curves = {name: self._hedge_curve(name) for name in lanes[1:]}
+        others = [self._curves[name] for name in lanes[1 : self._most]]
+        target = min(self._target, 1.0 - _TAIL / curve.lanes)
+        rule = self._best(curve, others, target)
+        without = curve.reaches(1.0 - target)
+        least = self._min_gain * (1.0 + sqrt(20.0 / (curve.lanes * (1.0 - target))))
+        if rule is None or rule.within > without * (1.0 - least):
+            gain = 0.0 if rule is None else 1.0 - rule.within / without
+            return self._nothing(f"hedging gains {gain:.0%} of {without:.3g}s", without)
+        self._rule = rule
+        return Advice(
+            delay=rule.delay,
+            probability=min(1.0, rule.probability * self._steering()),
+            lanes=rule.lanes,
+            why="",
+            basis=f"{self._aim}: {known} lanes, {rule.within:.3g}s instead of {without:.3g}s",
+            expected=rule.within,
+            expected_without=without,
+            learned_from=known,
+        )
+
+    def _best(self, curve: Curve, others: list[Curve], target: float) -> Rule | None:
+        """Return the best rule for the target, or where none can hold it, for the highest percentile that one can."""
+        trust = self._rescues.trust
+        for more in _LATER:
+            late = min(0.5, (1.0 - target) * more)
+            rule = best_rule(curve, others, target=1.0 - late, budget=self._budget, trust=trust)
+            if rule is not None or curve.last <= late:
+                return rule
+        return None
+
+    def _hedge_curve(self, name: str) -> Curve:
+        """Return the curve of a backend that silence leads to; the less is known of it, the more like the first."""
+        hedges = self._hedges.get(name)
+        return self.first.curve if hedges is None else hedges.curve().blended(self.first.curve, _PRIOR)
+
+    def _steering(self) -> float:
+        """Return by how much to hedge more while the purse is full, or less while it is empty."""
+        off = self._purse.held / (1_000_000 * max(1, self._burst)) - 0.5
+        return 1.0 + 2.0 * off * off * off
+
+    def _warming_up(self, lanes: int) -> Advice:
+        level = self._purse.held / 1_000_000
+        share = min(0.95, max(0.5, 1.0 - self._budget - level / (2 * ENOUGH)))
+        return Advice(
+            delay=self.first.curve.reaches(1.0 - share),
+            probability=1.0,
+            lanes=min(self._most, lanes),
+            why="",
+            basis=f"{self._aim}: warm-up, p{share * 100:.3g} of {self.first.known} lanes",
+            expected=None,
+            expected_without=None,
+            learned_from=self.first.known,
+        )
+
+    def _nothing(self, why: str, without: float | None = None) -> Advice:
+        return Advice(
+            delay=None,
+            probability=0.0,
+            lanes=1,
+            why=why,
+            basis=f"{self._aim}: {self.first.known} lanes, {why}",
+            expected=without,
+            expected_without=without,
+            learned_from=self.first.known,
+        )

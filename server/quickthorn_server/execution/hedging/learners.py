@@ -1,0 +1,65 @@
+"""What all routes with `delay: auto` have learned of hedging."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from quickthorn_server.core.catalogue import Route
+from quickthorn_server.core.plan import Advice
+from quickthorn_server.execution.hedging.first_lanes import Heard, Race
+from quickthorn_server.execution.hedging.learner import Learner
+from quickthorn_server.execution.purses import Purses
+
+__all__ = ["Heard", "Learners"]
+
+
+class Learners:
+    """One learner for each backend that a route with `delay: auto` has asked first."""
+
+    def __init__(self, routes: Iterable[Route], purses: Purses) -> None:
+        self._routes = {
+            route.name: (route.hedge, route.budget, purses[route.name].hedges)
+            for route in routes
+            if route.hedge is not None and route.hedge.target is not None
+        }
+        self._learners: dict[tuple[str, str], Learner] = {}
+        self._due: dict[str, set[str]] = {}
+
+    def advice(self, route: str, lanes: tuple[str, ...], input_tokens: int) -> Advice:
+        """Return what to do for a call of *route* that would ask *lanes* in this order."""
+        return self._learner(route, lanes[0]).advice(lanes, input_tokens)
+
+    def started(self, route: str, first: str, now: float) -> None:
+        """Take in that a call of *route* begins *now*; *first*: the backend that is asked first.
+
+        Each such call must be told of again, by `settled` or by `left`, or it counts as silent for ten minutes.
+        """
+        if route in self._routes:
+            self._learner(route, first).first.start(now)
+
+    def left(self, route: str, first: str, began: float) -> None:
+        """Take in that a call that *began* then ended without telling anything: its lane failed, or it was stopped."""
+        if route in self._routes:
+            self._learner(route, first).first.leave(began)
+
+    def settled(self, route: str, input_tokens: int, lanes: Sequence[Heard], now: float) -> bool:
+        """Learn from a race that is decided; *lanes*: the first one first.  True = `recompute` is due."""
+        if route not in self._routes:
+            return False
+        first = lanes[0].backend
+        race = Race(input_tokens, tuple(lanes), now - max(lane.started + lane.seconds for lane in lanes))
+        if not self._learner(route, first).settled(race, now):
+            return False
+        self._due.setdefault(route, set()).add(first)
+        return True
+
+    def recompute(self, route: str, now: float) -> None:
+        """Decide anew for all of *route* that is due: about 2 ms, so not inside a call."""
+        for first in self._due.pop(route, ()):
+            self._learners[route, first].recompute(now)
+
+    def _learner(self, route: str, first: str) -> Learner:
+        found = self._learners.get((route, first))
+        if found is None:
+            found = self._learners[route, first] = Learner(*self._routes[route])
+        return found

@@ -1,0 +1,1 @@
+"""Hedging policies in virtual time, over lanes whose times are known."""
