@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from quickthorn_server.core.catalogue import BreakerRule, BudgetRule, OnBreak, Timeouts
+from quickthorn_server.core.catalogue import BreakerRule, BudgetRule, Limits, OnBreak, Timeouts
 from quickthorn_server.core.chunk import (
     Chunk,
     ReasoningDelta,
@@ -30,7 +30,7 @@ from quickthorn_server.providers.resumed import Repeat, Rest
 from quickthorn_server.providers.script import Step
 from quickthorn_server.providers.scripted import Scripted
 from quickthorn_server.routing.needs import outline
-from tests.support.cast import PROMPT, STOP, Cast, Played, fails, silent
+from tests.support.cast import PROMPT, STOP, Cast, Played, fails, says, silent
 from tests.support.virtual import run_virtual
 
 WHOLE = "The quick brown fox jumps over the lazy dog. " * 3
@@ -227,6 +227,37 @@ def test_a_continuation_is_not_continued() -> None:
     assert len(cast.told.decisions[-1].seams) == 1
 
 
+def test_a_break_before_the_seam_is_known_has_none() -> None:
+    """The anchor was half there: the caller heard nothing of the second backend, and the record does not either."""
+    played, cast = streamed(a=BROKEN, b=[(0.1, TextDelta(0, WHOLE[HALF - 64 : HALF - 9])), (0.1, LOST)])
+    assert told(played) == WHOLE[:HALF]
+    assert seams(played) == []
+    assert cast.told.decisions[-1].seams == ()
+    assert cast.trace.degraded == "not continued: it had been continued once"
+    more = cast.trace.attempts[1].usage
+    assert more is not None
+    assert more.input_tokens == 1 + 20 + 128  # question, 77 bytes of answer, the instruction
+
+
+def test_who_waits_for_a_failure_hears_of_a_break() -> None:
+    """A backup for lost connections continues what a lost connection has broken; one for refused keys does not."""
+    for causes, lanes in ((frozenset({"connect"}), ["a", "b"]), (frozenset({401}), ["a"])):
+        _, cast = streamed(a=BROKEN, b=REPEATS, plan={"standby": {"b": causes}})
+        assert [lane[0] for lane in cast.lanes()] == lanes
+
+
+def test_the_answer_so_far_counts_as_input_where_tokens_are_limited() -> None:
+    """A backend that has too few tokens left in its minute for the longer question is not asked."""
+
+    async def main() -> Cast:
+        cast = Cast(a=Scripted(BROKEN), b=Scripted(says("hi"), REPEATS), limits=Limits(tpm=140))
+        await cast.streamed(cast.plan(order=(cast.backends["b"],)))
+        await cast.streamed(cast.plan(on_break=OnBreak.CONTINUE))
+        return cast
+
+    assert [lane[0] for lane in run_virtual(main()).lanes()] == ["a"]
+
+
 def test_all_attempts_of_a_call_count() -> None:
     """`retry.attempts` bounds continuations, too."""
     played, cast = streamed(a=BROKEN, b=REPEATS, plan={"attempts": 1})
@@ -265,8 +296,9 @@ def test_the_deadline_bounds_a_continuation() -> None:
 
 def test_a_stream_without_time_is_not_continued() -> None:
     """A break in the last instant starts nothing."""
-    played, cast = streamed(a=BROKEN, b=REPEATS, deadline=0.3)
+    played, cast = streamed(a=BROKEN, b=REPEATS, deadline=0.3004)
     assert played.error is not None
+    assert played.error.metadata == {"not_continued": "no time was left"}
     assert len(cast.lanes()) == 1
 
 

@@ -52,7 +52,7 @@ def asked(prompt: Prompt, text: str, written: int | None, backend: Backend) -> A
     if "prefill" in backend.capabilities and _thinks_not(prompt):
         said = _answered(prompt, body, prefill=True) if body else prompt
         return Asked(_limited(said, written, 0), Method.PREFILL, text[len(body) :])
-    anchor = text[-ANCHOR:]
+    anchor = text[-ANCHOR:] if body else text
     said = _instructed(_answered(prompt, text), anchor) if body else prompt
     return Asked(_limited(said, written, ANCHOR), Method.ANCHOR, anchor)
 
