@@ -1,0 +1,94 @@
+"""Which setting to write for a budget, or that hedging buys nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quickthorn_server.simulation.measure import Measured
+from quickthorn_server.simulation.trial import Terms, Tried
+from quickthorn_server.simulation.words import name, percent, span
+
+WORTH = 0.10
+"""The least gain of the target percentile that is worth extra requests: the server's own `min_gain`."""
+
+_ENOUGH = 0.95  # of the best gain: the smallest budget that has it is recommended
+_FARTHEST, _FAR_BETTER = 0.999, 2
+_CLEARLY = 0.05  # a plain delay is recommended where it beats auto by more
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """*why* in a sentence; *settings*: what to write into the route, () = nothing.  *budget* None = do not hedge.
+
+    *beside*: what speaks for another rule, "" = nothing.
+    """
+
+    why: str
+    settings: tuple[str, ...]
+    budget: float | None
+    beside: str = ""
+
+
+def recommended(without: Measured, tried: Sequence[Tried], terms: Terms) -> Recommendation:
+    """Return what is best among *tried*: the smallest budget that does about as well as all, and the rule for it."""
+    target = terms.target
+    called, before = name(target), without.at(target)
+    possible = min(each.oracle.at(target) for each in tried)
+    largest = percent(max(each.budget for each in tried))
+    if _gain(before, possible) < WORTH:
+        gain = percent(max(0.0, _gain(before, possible)))
+        why = f"hedging buys nothing here: at {largest} even the oracle takes only {gain} off {called}"
+        return Recommendation(f"{why}; leave `hedge` out", (), None)
+    least = min(_best(each, target).at(target) for each in tried)
+    if _gain(before, least) < WORTH:
+        why = (
+            f"{largest} is too little: no rule takes {percent(WORTH)} off {called}, though the oracle takes "
+            f"{percent(_gain(before, possible))}; allow more, or leave `hedge` out"
+        )
+        return Recommendation(why, (), None)
+    enough = before - _ENOUGH * (before - least)
+    chosen = min((each for each in tried if _best(each, target).at(target) <= enough), key=_budget)
+    rule = _best(chosen, target)
+    after, best = rule.at(target), chosen.oracle.at(target)
+    why = (
+        f"{percent(chosen.budget)} and {_words(rule)} bring {called} from {span(before)} to {span(after)} "
+        f"({percent(_gain(before, after))} less) for {percent(rule.load)} more requests; best possible: {span(best)}"
+    )
+    return Recommendation(why, _settings(rule, chosen.budget, terms), chosen.budget, _beside(rule, chosen, target))
+
+
+def _best(tried: Tried, target: float) -> Measured:
+    """Return auto, or the plain rule that clearly beats it."""
+    plain = min((tried.fixed, tried.percentile), key=lambda each: each.at(target))
+    return plain if plain.at(target) < tried.auto.at(target) * (1 - _CLEARLY) else tried.auto
+
+
+def _beside(rule: Measured, tried: Tried, target: float) -> str:
+    """Say so where a plain delay does about as much and far better beyond the target."""
+    plain = min((tried.fixed, tried.percentile), key=lambda each: each.at(_FARTHEST))
+    as_good = plain.at(target) <= rule.at(target) * (1 + _CLEARLY)
+    if rule is plain or not as_good or plain.at(_FARTHEST) * _FAR_BETTER > rule.at(_FARTHEST):
+        return ""
+    far, near = span(rule.at(_FARTHEST)), span(plain.at(_FARTHEST))
+    return f"{_words(plain)} does as much, and {name(_FARTHEST)} is {near} with it instead of {far}: try --target p99.9"
+
+
+def _gain(before: float, after: float) -> float:
+    return 1 - after / before
+
+
+def _budget(tried: Tried) -> float:
+    return tried.budget
+
+
+def _words(rule: Measured) -> str:
+    return "`delay: auto`" if rule.rule == "auto" else f"`delay: {rule.setting}`"
+
+
+def _settings(rule: Measured, budget: float, terms: Terms) -> tuple[str, ...]:
+    delay = f"auto, target: {name(terms.target)}" if rule.rule == "auto" else rule.setting
+    return (
+        f"hedge: {{delay: {delay}, max_parallel: {terms.max_parallel}}}",
+        f"budget: {{hedges: {budget * 100:g}%, burst: {terms.burst}}}",
+    )
