@@ -21,6 +21,7 @@ _COMMANDS = {
     "complete": "Ask a running server once and print the answer.",
     "chat": "Talk with a model on a running server.",
     "explain": "Show what a running server would do with a request, and why.",
+    "simulate": "Say what hedging would buy, from a latency log or a built-in profile.",
     "models": "List the models that are known: sizes, abilities, prices, ends.",
     "local": "Look after the embedded model.",
     "completion": "Print what makes SHELL complete this command.",
