@@ -34,7 +34,7 @@ SECTIONS: Mapping[str, tuple[Option, ...]] = {
                help="Only rows in which that stands; of records: route, caller, outcome."),
         Option(["--backend"], metavar="NAME", help="Who is asked first."),
         Option(["--hedge-to"], metavar="NAME", multiple=True,
-               help="Who gets hedges; again for who is next. Default: the same, or as recorded."),
+               help="Who gets hedges; again for who is next. Default: one as fast, or as recorded."),
     ),
     "What is tried": (
         Option(["--budget", "budgets"], metavar="SHARE", multiple=True, type=SHARE,

@@ -66,12 +66,13 @@ def given(asked: Asked) -> Given:
         population = PROFILES[asked.profile or ""]
         return _on_terms(asked, Source(population.name, None, (), population.lanes), population, bill)
     name = "standard input" if asked.log == _STDIN else str(asked.log)
+    log: Log | None = None
     try:
         log = _read(asked.log, asked.wanted)
         first, hedges, remarks = _backends(log, asked)
         population = of_pairs(log) if log.pairs and not asked.backend else of_log(log, first, hedges)
     except LogError as error:
-        fail(f"{name}: {error}")
+        fail(f"{name}: {error}", *(f"  left out {each}" for each in (log.left_out if log else ())))
     except OSError as error:
         fail(f"cannot read {name}: {error.strerror}")
     known = log.billed.get(first), log.billed.get(hedges[0])
@@ -93,6 +94,8 @@ def _read(file: Path, wanted: Wanted) -> Log:
 def _backends(log: Log, asked: Asked) -> tuple[str, tuple[str, ...], list[str]]:
     """Return who is asked first, who gets the hedges, and what was assumed of that."""
     names = log.backends()
+    if not names:
+        raise LogError("it holds no time that can be used")
     for name in filter(None, (asked.backend, *asked.hedge_to)):
         if name not in names:
             raise LogError(f"it has no backend {name}; there are {_counted(names)}")
@@ -102,7 +105,7 @@ def _backends(log: Log, asked: Asked) -> tuple[str, tuple[str, ...], list[str]]:
         return log.order[0], *_in_turn(log.order, names, asked)
     if len(names) > 1 and not log.pairs:
         raise LogError(f"it has {len(names)} backends: say with --backend who is asked first; {_counted(names)}")
-    first = next(iter(names), "")
+    first = next(iter(names))
     return first, asked.hedge_to or (first,), []
 
 
@@ -143,9 +146,7 @@ def _on_terms(asked: Asked, source: Source, population: Population, bill: Bill |
     if not told or asked.target is not None:
         hint = f"; --target {called(told[0])} can" if told else ""
         fail(f"{source.name}: {called(terms.target)} cannot be told: {why}{hint}")
-    source = replace(
-        source, remarks=(f"the target is {called(told[0])}; for {called(terms.target)} {why}", *source.remarks)
-    )
+    source = replace(source, remarks=(f"so the target is {called(told[0])}", *source.remarks))
     return Given(source, population, replace(terms, target=told[0]))
 
 

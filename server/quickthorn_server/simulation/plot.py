@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from quickthorn_server.simulation.measure import Measured
 from quickthorn_server.simulation.report import Report
 from quickthorn_server.simulation.trial import Tried
-from quickthorn_server.simulation.words import name, percent, span
+from quickthorn_server.simulation.words import exactly, name, span
 
 # Colours that people who see few colours tell apart (Okabe and Ito), readable on white and on dark grounds.
 _LOOKS = {
@@ -53,7 +53,7 @@ def _trade_off(axes: Axes, report: Report, curve: Sequence[Tried]) -> None:
     if report.recommendation.budget is not None:
         budget = report.recommendation.budget
         axes.axvline(budget * 100, color="#bbbbbb", linewidth=0.8)
-        axes.annotate(f"{percent(budget)}", (budget * 100, axes.get_ylim()[1]), fontsize=8, ha="left", va="bottom")
+        axes.annotate(exactly(budget), (budget * 100, axes.get_ylim()[1]), fontsize=8, ha="left", va="bottom")
     axes.set_yscale("log")
     axes.set_xlim(left=0)
     axes.set_xlabel("extra requests, % of calls")
@@ -72,7 +72,7 @@ def _tail(axes: Axes, report: Report) -> None:
     axes.set_yscale("log")
     axes.set_ylim(least, 1)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:g}%"))
-    axes.set_title(f"calls that take longer, at a budget of {percent(tried.budget)}")
+    axes.set_title(f"calls that take longer, at a budget of {exactly(tried.budget)}")
     axes.axhline(1 - report.terms.target, color="#bbbbbb", linewidth=0.8)
     _dress(axes.xaxis, axes)
     axes.set_xlabel("time to first content")

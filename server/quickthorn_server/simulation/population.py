@@ -190,7 +190,7 @@ def _spells(lanes: Sequence[Timed]) -> list[str]:
     if len(after) < _FEWEST_SLOW or share < _SPELL * usual:
         return []
     spells = f"slow calls come in spells: {share:.0%} of calls behind one of the slowest {usual:.0%} are as slow"
-    return [f"{spells}; a hedge to the same backend meets the same spell and gains less than is shown"]
+    return [f"{spells}; a hedge to a backend that shares them meets the same spell and gains less than is shown"]
 
 
 def _cut(name: str, known: Curve) -> list[str]:
@@ -202,7 +202,7 @@ def _cut(name: str, known: Curve) -> list[str]:
 def _route(source: Log, first: str, hedges: Sequence[str]) -> str:
     counts = source.backends()
     others = " then ".join(f"{name} ({counts[name]:,})" for name in dict.fromkeys(hedges) if name != first)
-    where = f"to {others}" if others else "to the same backend"
+    where = f"to {others}" if others else "to another backend that is as fast"
     return (
         f"asked first: {first} ({counts[first]:,} times); hedges go {where}"
         if len(counts) > 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quickthorn_server.simulation.measure import Measured
 from quickthorn_server.simulation.trial import Terms, Tried
-from quickthorn_server.simulation.words import name, percent, span
+from quickthorn_server.simulation.words import exactly, name, percent, span
 
 WORTH = 0.10
 """The least gain of the target percentile that is worth extra requests: the server's own `min_gain`."""
@@ -35,7 +35,7 @@ def recommended(without: Measured, tried: Sequence[Tried], terms: Terms) -> Reco
     target = terms.target
     called, before = name(target), without.at(target)
     possible = min(each.oracle.at(target) for each in tried)
-    largest = percent(max(each.budget for each in tried))
+    largest = exactly(max(each.budget for each in tried))
     if _gain(before, possible) < WORTH:
         gain = percent(max(0.0, _gain(before, possible)))
         why = f"hedging buys nothing here: at {largest} even the oracle takes only {gain} off {called}"
@@ -52,7 +52,7 @@ def recommended(without: Measured, tried: Sequence[Tried], terms: Terms) -> Reco
     rule = _best(chosen, target)
     after, best = rule.at(target), chosen.oracle.at(target)
     why = (
-        f"{percent(chosen.budget)} and {_words(rule)} bring {called} from {span(before)} to {span(after)} "
+        f"{exactly(chosen.budget)} and {_words(rule)} bring {called} from {span(before)} to {span(after)} "
         f"({percent(_gain(before, after))} less) for {percent(rule.load)} more requests; best possible: {span(best)}"
     )
     return Recommendation(why, _settings(rule, chosen.budget, terms), chosen.budget, _beside(rule, chosen, target))
@@ -90,5 +90,5 @@ def _settings(rule: Measured, budget: float, terms: Terms) -> tuple[str, ...]:
     delay = f"auto, target: {name(terms.target)}" if rule.rule == "auto" else rule.setting
     return (
         f"hedge: {{delay: {delay}, max_parallel: {terms.max_parallel}}}",
-        f"budget: {{hedges: {budget * 100:g}%, burst: {terms.burst}}}",
+        f"budget: {{hedges: {exactly(budget)}, burst: {terms.burst}}}",
     )

@@ -11,7 +11,7 @@ from quickthorn_server.simulation.measure import SHARES, Measured
 from quickthorn_server.simulation.population import BEYOND, Population
 from quickthorn_server.simulation.recommend import Recommendation
 from quickthorn_server.simulation.trial import Terms, Tried
-from quickthorn_server.simulation.words import name, percent, span
+from quickthorn_server.simulation.words import dollars, exactly, name, percent, span
 
 Json = dict[str, Any]
 
@@ -63,10 +63,10 @@ def tells(population: Population, terms: Terms, share: float) -> bool:
 def why_untold(population: Population, terms: Terms, share: float) -> str:
     """Return why the percentile *share* cannot be told."""
     takes, drawn = round(BEYOND / (1 - share)), terms.requests - terms.warm_up
-    if drawn < takes:
-        return f"it takes {takes:,} calls, and {drawn:,} of --requests count"
     if population.times is not None and population.times < takes:
         return f"it takes {takes:,} times, and there are {population.times:,}"
+    if drawn < takes:
+        return f"it takes {takes:,} calls, and {drawn:,} of --requests count"
     return "lanes that might have taken so long were stopped before they spoke"
 
 
@@ -75,7 +75,7 @@ def rows(report: Report) -> list[tuple[str, ...]]:
     return [
         _row("", report.without, report),
         *(
-            _row(percent(tried.budget) if rule is tried.fixed else "", rule, report)
+            _row(exactly(tried.budget) if rule is tried.fixed else "", rule, report)
             for tried in report.tried
             for rule in tried.rules
         ),
@@ -107,7 +107,7 @@ def below(report: Report) -> Iterator[str]:
         yield from (f"     {line}" for line in report.recommendation.settings)
     if report.recommendation.beside and report.tells(SHARES[-1]):
         yield f"   but {report.recommendation.beside}"
-    could = ", ".join(f"{percent(budget)} {span(time)}" for budget, time in report.possible.items())
+    could = ", ".join(f"{exactly(budget)} {span(time)}" for budget, time in report.possible.items())
     yield f"the best possible {name(report.terms.target)} by budget: {could}"
     yield from (f"note: {remark}" for remark in _remarks(report))
 
@@ -157,23 +157,23 @@ def _times(rule: Measured, tells_: Callable[[float], bool]) -> Iterator[str]:
 def _cost(rule: Measured, terms: Terms) -> str:
     if not terms.bill.known:
         return f"<= {percent(rule.cost)}"
-    return f"{percent(rule.cost)}, ${rule.cost_per_call * 1000:.4g} per 1,000"
+    return f"{percent(rule.cost)}, {dollars(rule.cost_per_call * 1000)} per 1,000"
 
 
 def _remarks(report: Report) -> Iterator[str]:
     yield from _knowledge(report)
-    if not report.terms.bill.known:
-        yield "extra cost is the most it can be: all lanes billed in full at one price; --price and --cancelled tell"
     yield from report.source.remarks
     yield from report.population.remarks
+    if not report.terms.bill.known:
+        yield "extra cost is the most it can be: all lanes billed in full at one price (--price, --cancelled)"
     yield from _ALWAYS
 
 
 def _knowledge(report: Report) -> Iterator[str]:
     """Yield what the log is too small for, and what rests on few times."""
-    if untold := [share for share in SHARES if not report.tells(share)]:
-        takes = " and ".join(f"{round(BEYOND / (1 - share)):,}" for share in untold)
-        yield f"? = cannot be told: {' and '.join(map(name, untold))} take {takes} times, five of them beyond it"
+    for share in SHARES:
+        if not report.tells(share):
+            yield f"{name(share)} cannot be told: {why_untold(report.population, report.terms, share)}"
     target, times = report.terms.target, report.population.times
     if times is not None and (slowest := round(times * (1 - target))) < _MANY:
         yield f"{name(target)} rests on the {slowest} slowest of {times:,} times: other ones may tell otherwise"

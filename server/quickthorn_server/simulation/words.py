@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-_MILLISECOND, _THREE_FIGURES, _MANY = 1e-3, 1e3, 0.1
+_MILLISECOND, _THREE_FIGURES, _FEW, _NEARLY_ALL = 1e-3, 1e3, 0.1, 0.99
 
 
 def percent(share: float) -> str:
-    """Return a share for people: two figures below 10 %."""
-    few = share < _MANY and round(share * 1000) % 10
-    return f"{share:.1%}" if few else f"{share:.0%}"
+    """Return a share for people: with a decimal where it is near nothing or near all."""
+    near = abs(share) < _FEW or _NEARLY_ALL < share < 1
+    return f"{share:.1%}".replace(".0%", "%") if near else f"{share:.0%}"
+
+
+def exactly(share: float) -> str:
+    """Return a share as it was written."""
+    return f"{share * 100:g}%"
+
+
+def dollars(amount: float) -> str:
+    """Return an amount of money, three figures of it."""
+    return f"{'-' if amount < 0 else ''}${abs(amount):.3g}"
 
 
 def name(share: float) -> str:
