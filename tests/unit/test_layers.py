@@ -25,7 +25,6 @@ MAY_IMPORT = {
     "telemetry": {"core"},
     "simulation": {"core", "execution"},
     "edge": {"core", "routing", "execution"},
-    "simulation": {"core", "execution"},
     "main": {"core", "routing", "execution", "providers", "config", "edge", "telemetry"},
     "cli": {"core", "routing", "execution", "providers", "config", "edge", "telemetry", "simulation", "main"},
     "__main__": {"cli"},
