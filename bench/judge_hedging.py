@@ -1,7 +1,8 @@
 """The judge of the hedging benchmark: reads what the simulator was given and what it answered, and nothing else.
 
 It knows no policy: requests, answers and, for the optimum, a sample of the population, all three as CSV.
-Usage: judge_hedging.py IN.csv OUT.csv --budget 2% [--burst 50] [--target p99] [--warm-up 60000] [--sample SAMPLE.csv]
+Usage: python -m bench.judge_hedging IN.csv OUT.csv --budget 2% [--burst 50] [--target p99] [--warm-up 60000]
+[--sample SAMPLE.csv]
 """
 
 from __future__ import annotations
@@ -220,7 +221,9 @@ def sample(path: Path) -> Oracle:
 
 def main(arguments: list[str] | None = None) -> int:
     """Judge one run and print one JSON object; 1 where it is unsound."""
-    parser = argparse.ArgumentParser(prog="judge_hedging.py", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.judge_hedging", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     parser.add_argument("requests", type=Path, metavar="IN.csv")
     parser.add_argument("answers", type=Path, metavar="OUT.csv")
     parser.add_argument("--budget", type=lambda text: float(text.rstrip("%")) / 100, required=True, metavar="2%")
