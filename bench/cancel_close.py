@@ -34,7 +34,7 @@ backends:
   - {{name: b, provider: openai, model: m, base_url: "http://127.0.0.1:{port}/v1"}}
 routes:
   - {{name: single, backends: [a], upstream: stream}}
-  - {{name: race, backends: [a, b], hedge: {{delay: 0s}}}}
+  - {{name: race, backends: [a, b], hedge: {{delay: 0s}}, budget: {{hedges: 100%, burst: 1000}}}}
 """
 
 

@@ -27,6 +27,7 @@ from bench.hedging.populations import (
 from bench.hedging.runs import Bench, Length
 from bench.judge_hedging import Unsound
 
+PATIENCE = 300  # seconds for all cancels
 BENCH = Path(__file__).resolve().parents[1]
 BUDGETS = (0.01, 0.02, 0.03, 0.05, 0.08, 0.10)
 RARE_BUDGETS = (0.01, 0.02, 0.05)
@@ -98,7 +99,9 @@ def cancelling(count: int) -> dict[str, float | None]:
     if not count:
         return {"cancel_p99_ms": None, "cancel_floor_p99_ms": None}
     command = [sys.executable, str(BENCH / "cancel_close.py"), str(count)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=BENCH.parent)  # noqa: S603 - ours
+    done = subprocess.run(  # noqa: S603 - our own
+        command, check=True, capture_output=True, text=True, cwd=BENCH.parent, timeout=PATIENCE
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     return {"cancel_p99_ms": found["cancel_race"]["p99"], "cancel_floor_p99_ms": found["floor_close"]["p99"]}
 
