@@ -43,6 +43,7 @@ from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.spending import Spending
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.registry import Providers
+from quickthorn_server.providers.webhook import Webhooks
 from quickthorn_server.telemetry.batches import Batches
 from quickthorn_server.telemetry.fanout import Fanout
 from quickthorn_server.telemetry.log import LogObserver
@@ -52,6 +53,7 @@ from quickthorn_server.telemetry.spans import around_rpcs
 
 log = logging.getLogger("quickthorn")
 
+_LAST_ESCALATIONS = 2.0  # seconds for webhooks to take the last escalations
 _LAST_RECORDS = 2.0  # seconds for the disk to take the last records
 _KEYS = 5.0  # seconds between two looks at files that hold keys
 _REAPING = 2.0  # seconds for lanes that are still closing when the last call has ended
@@ -82,6 +84,7 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
         _telling(catalogue.records, stream) as outside,
         HttpClient() as http,
         Providers(catalogue.backends.values(), http) as providers,
+        _escalating(catalogue, http, outside) as outside,
     ):
         with stepping_back():
             server, estate = _server(catalogue, providers, outside, health, gate=gate, reaper=reaper)
@@ -116,6 +119,16 @@ async def _telling(rule: RecordRule | None, stream: Observer) -> AsyncIterator[O
         batches.flush()
         if file is not None:
             await file.close(_LAST_RECORDS)
+
+
+@asynccontextmanager
+async def _escalating(catalogue: Catalogue, http: HttpClient, outside: Observer) -> AsyncIterator[Observer]:
+    """Yield who tells *outside*, and the webhooks of routes that have any; leaving it sends what waits."""
+    webhooks = Webhooks(catalogue.routes.values(), http)
+    try:
+        yield Fanout((outside, webhooks)) if len(webhooks) else outside
+    finally:
+        await webhooks.close(_LAST_ESCALATIONS)
 
 
 @asynccontextmanager

@@ -211,7 +211,7 @@ class Played:
         """Name of the backend that the stream began with."""
         begun = self.events[0]
         assert isinstance(begun, Begun)
-        return begun.backend.name
+        return begun.backend.name if begun.backend else ""
 
 
 def opened(steps: Sequence[Step]) -> list[Step]:

@@ -126,6 +126,7 @@ ASKED = CompletionRequest(messages=[PbMessage(role=ROLE_USER, parts=[PbPart(text
 FULL = replace(
     PLAIN,
     call=replace(CALL, asked=ASKED),
+    trace=replace(PLAIN.trace, escalation="esc-1"),
     purses=PurseLevels(12.35, 20.0),
     answer=(Part(Text("planted answer")),),
 )

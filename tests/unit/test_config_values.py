@@ -32,6 +32,8 @@ from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.dialects import AZURE, COMPATIBLE, DIALECTS, OPENAI, RESPONSES
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.health import CheckMethod, CheckRule
+from quickthorn_server.core.ladder import After, EscalateRule, Ladder, Rung
+from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price, Tier
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
@@ -66,12 +68,16 @@ backends:
       active: {method: completion, interval: 1m, timeout: 3s, unhealthy: 2, healthy: 4, max_cost_per_day: 0.02}
     cancelled: full
   - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
-  - {name: last, provider: local}
+  - {name: last, provider: local, data_policies: [no_training, zdr]}
 routes:
   - name: default
-    backends: [fast, {backend: steady, weight: 2, group: 1}, {backend: last, fallback_on: [503, timeout]}]
+    backends: [fast, {backend: steady, weight: 2, group: 1}, {backend: last, tier: low, fallback_on: [503, timeout]}]
     strategy: weighted
     on_status: {404: elsewhere, 402: terminal, 409: retry}
+    degrade:
+      stop_at: canned
+      canned: Sorry.
+      escalate: {webhook: "https://ops.example.com/x", api_key_env: KEY, after: canned}
     hedge: {delay: p95, max_parallel: 2}
     retry: {attempts: 5, on: [503, timeout]}
     on_break: continue
@@ -129,7 +135,9 @@ def test_every_key_arrives() -> None:
         carries=COMPATIBLE.carries,
     )
     (route,) = catalogue.routes.values()
-    waiting = Entry("last", fallback_on=frozenset({503, "timeout"}))
+    waiting = Entry("last", fallback_on=frozenset({503, "timeout"}), tier="low", rank=1)
+    rule = EscalateRule(Secret("https://ops.example.com/x"), Secret("sk-1"), After.CANNED)
+    assert route.ladder == Ladder(Rung.CANNED, "Sorry.", rule)
     assert route.entries == (Entry("fast"), Entry("steady", 2, 1), waiting)
     assert route.on_status == {
         404: FailureClass.ELSEWHERE,
@@ -395,3 +403,52 @@ def test_records_go_where_the_file_says() -> None:
     assert here == RecordRule("/etc/quickthorn/d.jsonl", 64 * 1024**2, keep=5, content=False)
     absolute = parse("records: {file: /var/log/d.jsonl, max_size: 1MiB}\n" + body, "q.yaml", {}).records
     assert absolute == RecordRule("/var/log/d.jsonl", 1024**2)
+
+
+@pytest.mark.parametrize(
+    ("degrade", "ladder"),
+    [
+        ("", None),
+        ("degrade: {}", Ladder()),
+        ("degrade: {stop_at: same_model}", Ladder(Rung.SAME_MODEL)),
+        ("degrade: {canned: Sorry.}", Ladder(Rung.CANNED, "Sorry.")),
+        ("degrade: {canned: Sorry., stop_at: canned}", Ladder(Rung.CANNED, "Sorry.")),
+    ],
+)
+def test_a_ladder_that_is_not_written_is_none(degrade: str, ladder: Ladder | None) -> None:
+    """It stops at lower tiers, or at the canned text if there is one."""
+    assert small("provider: local", degrade).routes["default"].ladder == ladder
+
+
+@pytest.mark.parametrize(
+    ("entries", "ranks"),
+    [
+        ("[a, b]", [0, 0]),
+        ("[{backend: a, tier: best}, b]", [0, 0]),
+        ("[a, {backend: b, tier: low}]", [0, 1]),
+        ("[{backend: a, tier: best}, {backend: b, tier: low}, c]", [0, 1, 1]),
+        ("[{backend: a, tier: best}, {backend: b, tier: low}, {backend: c, tier: best}]", [0, 1, 0]),
+        ("[a, {backend: b, tier: low}, {backend: c, tier: lower}]", [0, 1, 2]),
+    ],
+)
+def test_tiers_go_down_in_the_order_in_which_they_appear(entries: str, ranks: list[int]) -> None:
+    """An entry without one has that of the entry before; tiers alone make a ladder."""
+    backends = "backends: [{name: a, provider: local}, {name: b, provider: local}, {name: c, provider: local}]"
+    catalogue = parse(f"{backends}\nroutes: [{{name: default, backends: {entries}}}]", "q.yaml", {})
+    route = catalogue.routes["default"]
+    assert [entry.rank for entry in route.entries] == ranks
+    assert route.ladder == (Ladder() if any(ranks) else None)
+
+
+@pytest.mark.parametrize("key", ["webhook_env: HOOK", "webhook_file: hook"])
+def test_a_webhook_that_is_a_secret_stands_in_a_variable_or_a_file(tmp_path: Path, key: str) -> None:
+    """Its address is never shown; without looking nothing is read."""
+    secret = "https://hooks.example.com/services/T0/B0/0123456789abcdefghijklmn"
+    (tmp_path / "hook").write_text(secret + "\n")
+    route = f"{{name: r, backends: [a], degrade: {{escalate: {{{key}}}}}}}"
+    text = f"backends: [{{name: a, provider: local}}]\nroutes: [{route}]"
+    found = parse(text, str(tmp_path / "q.yaml"), {"HOOK": secret}).routes["r"]
+    assert found.ladder is not None
+    assert found.ladder.escalate == EscalateRule(Secret(secret))
+    assert secret not in repr(found)
+    assert parse(text, str(tmp_path / "q.yaml"), {}, resolve_secrets=False).routes["r"].ladder is not None

@@ -12,7 +12,7 @@ from quickthorn_server.core.catalogue import Timeouts
 from quickthorn_server.core.chunk import TextDelta
 from quickthorn_server.core.failures import Failure
 from quickthorn_server.edge import wire_answer
-from quickthorn_server.execution.events import Begun, Finished, Joined, Quiet
+from quickthorn_server.execution.events import Begun, Finished, Joined, Quiet, Said
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import PROMPT, STOP, Cast, Played, Step, fails, says, silent
 from tests.support.virtual import run_virtual
@@ -113,7 +113,7 @@ def test_a_fold_ignores_heartbeats() -> None:
                 written.append(wire_answer.heartbeat())
             case Joined():
                 written.append(wire_answer.seam(event.seam))
-            case _:
+            case Said():
                 written.extend(wire_answer.events(event.chunks))
     assert written[0].WhichOneof("event") == "heartbeat"
     spoken = [event for event in written if event.WhichOneof("event") != "heartbeat"]

@@ -343,10 +343,11 @@ def test_panic_asks_only_those_who_were_called() -> None:
     """A sick backup is not better than one that is well."""
 
     async def play(first: int) -> list[str]:
-        cast = Cast(a=failing(first), s=Scripted(says("backup")))
+        sick = Scripted(fails(Failure.UNAVAILABLE, http_status=500), says("backup"))
+        cast = Cast(rule=BreakerRule(consecutive=1), a=failing(first), s=sick)
+        await cast.streamed(planned(Entry("s"), backends=cast.backends, retry=RetryRule(attempts=1)))
         plan = planned(Entry("a"), waits("s", 503), backends=cast.backends, retry=RetryRule(on=frozenset()))
-        plan = replace(plan, order=(cast.backends["a"],), panic=(cast.backends["s"],))
-        await cast.streamed(plan)
+        await cast.streamed(replace(plan, panic=(cast.backends["s"],)))
         return [lane[0] for lane in cast.lanes()]
 
     assert run_virtual(play(503)) == ["a", "s"]

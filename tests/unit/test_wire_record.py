@@ -47,8 +47,6 @@ def unset(message: Any) -> set[str]:
 # Fields of the contract that nothing fills yet; whoever fills one takes it out of here.
 LATER = {
     "seams",
-    "rung",
-    "escalation",
 }
 
 

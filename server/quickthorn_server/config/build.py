@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -14,21 +14,26 @@ from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.errors import Location
 from quickthorn_server.config.form import Parts
 from quickthorn_server.config.health_rules import check_rule
-from quickthorn_server.config.references import References
+from quickthorn_server.config.references import Found, References, escalation
 from quickthorn_server.config.root import Caller, Records, Tls
-from quickthorn_server.config.route import Entry, Route
+from quickthorn_server.config.route import Route, tiers
 from quickthorn_server.core import catalogue
 from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.known import KNOWN
+from quickthorn_server.core.ladder import After, EscalateRule, Ladder
 from quickthorn_server.core.secret import Secret
 
 _VERSION_DIGITS = 12
 
 
-def built(root: Any, parts: Parts, keys: Mapping[Location, Secret], references: References) -> catalogue.Catalogue:
-    """Return the catalogue; *keys* are those that were found, by their owner's location."""
+def built(root: Any, parts: Parts, found: Found, references: References) -> catalogue.Catalogue:
+    """Return the catalogue; what was *found* is by its owner's location."""
+    keys, webhooks = found.keys, found.webhooks
     backends = [_backend(part, keys.get(("backends", index)), references) for index, part in parts.backends.items()]
-    routes = [_route(part) for part in parts.routes.values()]
+    routes = [
+        _route(part, webhooks.get(escalation(index)), keys.get(escalation(index)))
+        for index, part in parts.routes.items()
+    ]
     return catalogue.Catalogue(
         backends=MappingProxyType({backend.name: backend for backend in backends}),
         routes=MappingProxyType({route.name: route for route in routes}),
@@ -113,10 +118,10 @@ def _options(backend: Backend, references: References) -> dict[str, Any]:
     return options
 
 
-def _route(route: Route) -> catalogue.Route:
+def _route(route: Route, webhook: Secret | None, key: Secret | None) -> catalogue.Route:
     return catalogue.Route(
         name=route.name,
-        entries=tuple(map(_entry, route.backends)),
+        entries=tuple(_entries(route)),
         strategy=catalogue.Strategy(route.strategy),
         hedge=defaults.hedge_rule(route.hedge) if route.hedge else None,
         budget=defaults.budget_rule(route),
@@ -125,8 +130,22 @@ def _route(route: Route) -> catalogue.Route:
         upstream=catalogue.Upstream(route.upstream),
         max_ejected=defaults.max_ejected(route),
         on_status=MappingProxyType({status: FailureClass(word) for status, word in (route.on_status or {}).items()}),
+        ladder=_ladder(route, webhook, key),
     )
 
 
-def _entry(entry: Entry) -> catalogue.Entry:
-    return catalogue.Entry(entry.backend, entry.weight, entry.group, frozenset(entry.fallback_on or ()))
+def _entries(route: Route) -> Iterator[catalogue.Entry]:
+    for entry, tier, rank in zip(route.backends, *tiers(route), strict=True):
+        waits_for = frozenset(entry.fallback_on or ())
+        yield catalogue.Entry(entry.backend, entry.weight, entry.group, waits_for, tier, rank)
+
+
+def _ladder(route: Route, webhook: Secret | None, key: Secret | None) -> Ladder | None:
+    """Return the route's ladder, None = it writes neither `degrade` nor tiers."""
+    degrade = route.degrade
+    if degrade is None:
+        return Ladder() if any(tiers(route)[1]) else None
+    escalate = None
+    if degrade.escalate is not None and webhook is not None:
+        escalate = EscalateRule(webhook, key, After(degrade.escalate.after))
+    return Ladder(defaults.stop_at(degrade), degrade.canned or "", escalate)

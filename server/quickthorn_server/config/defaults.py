@@ -7,6 +7,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from quickthorn_server.config.backend import Backend
+from quickthorn_server.config.ladder import Degrade
 from quickthorn_server.config.models import Model, models
 from quickthorn_server.config.root import Records, Server
 from quickthorn_server.config.route import Hedge, Route
@@ -28,6 +29,7 @@ from quickthorn_server.core.claude import lacks
 from quickthorn_server.core.dialects import AZURE, RESPONSES, by_responses, cache_mark, dialect_of
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.known import KNOWN
+from quickthorn_server.core.ladder import Rung
 from quickthorn_server.core.usage import Price, Tier
 
 LOCAL_MODEL = "smollm2-135m-instruct"
@@ -102,6 +104,13 @@ def cancelled(backend: Backend) -> Cancelled:
 def budget_rule(route: Route) -> BudgetRule:
     """Return what hedges and retries may add."""
     return BudgetRule(**route.budget.given())
+
+
+def stop_at(degrade: Degrade) -> Rung:
+    """Return the lowest rung that may answer: with a canned text that one, else as far as there are backends."""
+    if degrade.stop_at is not None:
+        return Rung(degrade.stop_at)
+    return Rung.LOWER_TIER if degrade.canned is None else Rung.CANNED
 
 
 def max_ejected(route: Route) -> float:

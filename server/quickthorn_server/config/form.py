@@ -16,7 +16,7 @@ from quickthorn_server.config.errors import Finding, Location, shown
 from quickthorn_server.config.root import Caller, Config, Records, Server
 from quickthorn_server.config.route import Route
 from quickthorn_server.config.strict import Strict
-from quickthorn_server.config.words import Later, Never
+from quickthorn_server.config.words import Never
 
 _Kind = TypeVar("_Kind", bound=Strict)
 _Words = tuple[str, str]
@@ -55,10 +55,6 @@ _SAID: Mapping[str, Callable[[ErrorDetails], _Words]] = {
         f"write at least {error['ctx']['ge']}",
     ),
     "less_than_equal": lambda error: (f"{shown(error['input'])} is too large", f"write at most {error['ctx']['le']}"),
-    "later": lambda error: (
-        f'"{error["loc"][-1]}" is understood but not available in this version',
-        "remove it",
-    ),
     "quickthorn": lambda error: (error["ctx"]["message"], error["ctx"]["hint"]),
 }
 
@@ -135,7 +131,7 @@ def _keys_at(location: Location) -> Iterator[str]:
     for step in location:
         kind = _bare(get_args(kind)[0] if isinstance(step, int) else kind.model_fields[step].annotation)
     for key, field in kind.model_fields.items():
-        if not any(isinstance(mark, Later | Never) for mark in field.metadata):
+        if not any(isinstance(mark, Never) for mark in field.metadata):
             yield key
 
 

@@ -43,7 +43,7 @@ def parse(text: str, source: str, env: Mapping[str, str], *, resolve_secrets: bo
     problems = [*document.faults, *map(document.problem, findings + found.findings)]
     if problems:
         raise ConfigError(tuple(sorted(problems, key=lambda problem: (problem.line, problem.column))))
-    return built(document.root, parts, found.keys, references)
+    return built(document.root, parts, found, references)
 
 
 def default_catalogue(env: Mapping[str, str]) -> Catalogue:

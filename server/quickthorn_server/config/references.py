@@ -10,12 +10,14 @@ from pathlib import Path
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.errors import Finding, Location, looks_like_key, printable
 from quickthorn_server.config.form import Parts
+from quickthorn_server.config.ladder import Escalate, fault_of_address
 from quickthorn_server.config.root import Caller, Tls
 from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.secret import Secret
 
 _LONGEST_KEY = 64 * 1024
 _LONGEST_PEM = 1024 * 1024
+_BARE = {"api_key": "key", "webhook": "address"}
 _PEM, _GGUF = b"-----BEGIN", b"GGUF"
 
 
@@ -37,9 +39,10 @@ class References:
 
 @dataclass(slots=True)
 class Found:
-    """The keys by the location of their owner, and what could not be followed."""
+    """Keys and webhooks by the location of their owner, and what could not be followed."""
 
     keys: dict[Location, Secret] = field(default_factory=dict)
+    webhooks: dict[Location, Secret] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -52,21 +55,57 @@ def follow(parts: Parts, references: References) -> Found:
             found.keys[location] = key
         elif key is not None:
             found.findings.append(Finding(location + key.location, key.message, key.hint))
+    for location, escalate in _escalations(parts):
+        webhook = _webhook(escalate, references)
+        if isinstance(webhook, Secret):
+            found.webhooks[location] = webhook
+        elif webhook is not None:
+            found.findings.append(Finding(location + webhook.location, webhook.message, webhook.hint))
     if references.look:
         found.findings += _shared_keys(found.keys)
         found.findings += _files(parts, references)
     return found
 
 
-def _owners(parts: Parts) -> Iterator[tuple[Location, Backend | Caller]]:
+def escalation(index: int) -> Location:
+    """Return where route *index* says whom to tell."""
+    return ("routes", index, "degrade", "escalate")
+
+
+def _escalations(parts: Parts) -> Iterator[tuple[Location, Escalate]]:
+    for index, route in parts.routes.items():
+        if route.degrade is not None and route.degrade.escalate is not None:
+            yield escalation(index), route.degrade.escalate
+
+
+def _owners(parts: Parts) -> Iterator[tuple[Location, Backend | Caller | Escalate]]:
     for index, backend in parts.backends.items():
         if KNOWN[backend.provider].remote:
             yield ("backends", index), backend
     for index, caller in parts.callers.items():
         yield ("callers", index), caller
+    yield from _escalations(parts)
 
 
-def _key(owner: Backend | Caller, references: References) -> Secret | Finding | None:
+def _webhook(escalate: Escalate, references: References) -> Secret | Finding | None:
+    """Return the address, None where none is written."""
+    if escalate.webhook is not None:
+        return Secret(escalate.webhook)
+    if escalate.webhook_env is None and escalate.webhook_file is None:
+        return None
+    if not references.look:
+        return Secret("http://127.0.0.1/")
+    if escalate.webhook_env is not None:
+        found = _from_variable(escalate.webhook_env, references.env, "webhook")
+        key = "webhook_env"
+    else:
+        found, key = _from_file(escalate.webhook_file or "", references, "webhook"), "webhook_file"
+    if isinstance(found, Secret) and (fault := fault_of_address(found.reveal())):
+        return Finding((key,), f"what it holds {fault}", "make it one like https://ops.example.com/hook")
+    return found
+
+
+def _key(owner: Backend | Caller | Escalate, references: References) -> Secret | Finding | None:
     if owner.api_key_env is None and owner.api_key_file is None:
         return None
     if not references.look:
@@ -76,21 +115,21 @@ def _key(owner: Backend | Caller, references: References) -> Secret | Finding | 
     return _from_file(owner.api_key_file or "", references)
 
 
-def _from_variable(name: str, env: Mapping[str, str]) -> Secret | Finding:
+def _from_variable(name: str, env: Mapping[str, str], what: str = "api_key") -> Secret | Finding:
     # A name in small letters may be the key itself, pasted into the wrong place: then it is not quoted back.
     named = f'the variable "{printable(name)}"' if name.isupper() and not looks_like_key(name) else "this variable"
     text = env.get(name)
     if text is None:
-        return Finding(("api_key_env",), f"{named} is not set in the environment", "set it, or use api_key_file")
+        return Finding((f"{what}_env",), f"{named} is not set in the environment", f"set it, or use {what}_file")
     fault = _fault(text)
-    return Finding(("api_key_env",), f"{named} {fault}", "set it to the bare key") if fault else Secret(text)
+    return Finding((f"{what}_env",), f"{named} {fault}", f"set it to the bare {_BARE[what]}") if fault else Secret(text)
 
 
-def _from_file(written: str, references: References) -> Secret | Finding:
+def _from_file(written: str, references: References, what: str = "api_key") -> Secret | Finding:
     key = key_in(references.path(written))
     if isinstance(key, Secret):
         return key
-    return Finding(("api_key_file",), f"{_file(written)} {key}", "name a file that holds only the key")
+    return Finding((f"{what}_file",), f"{_file(written)} {key}", f"name a file that holds only the {_BARE[what]}")
 
 
 def key_in(path: Path) -> Secret | str:

@@ -10,8 +10,9 @@ from pydantic_core import CoreSchema
 
 from quickthorn_server.config.errors import shown
 from quickthorn_server.config.kinds import BudgetShare, HedgeDelay, PositiveShare, Share, Spend, Target, refuse
+from quickthorn_server.config.ladder import Degrade
 from quickthorn_server.config.strict import Strict
-from quickthorn_server.config.words import Later, Name, OneOf, nearest
+from quickthorn_server.config.words import Name, OneOf, nearest
 from quickthorn_server.core.catalogue import HedgeTo, OnBreak, Strategy, Upstream
 from quickthorn_server.core.classes import FailureClass
 
@@ -58,8 +59,11 @@ class Entry(Strict):
     """Its share of turns among the weights of its group, up to 1000; 0 = none; default 1."""
     group: Annotated[int, Field(ge=0, le=_LAST_GROUP)] = 0
     """Lower groups are asked first; default 0."""
-    tier: Annotated[Any, Later()] = None
-    """The provider's service tier.  Not available in this version."""
+    tier: Name | None = None
+    """A word for how good it is: standard, economy.  Another than the first's is a lower tier, in order of appearance.
+
+    Lower tiers are asked after the others have failed, never because of silence.  Left out = that of the entry before.
+    """
     fallback_on: Annotated[list[Cause], Field(min_length=1)] | None = None
     """It waits, and is asked only after another has failed with one of these: [429, 503, timeout, connect].
 
@@ -168,9 +172,20 @@ class Route(Strict):
 
     `retry` asks others, then the same again; `elsewhere` only others; `terminal` nobody.
     """
+    degrade: Degrade | None = None
+    """How far answers may fall, and who is told where nobody could answer."""
     max_ejected: Share | None = None
     """The share of a call's backends that their circuits may keep out; default 50%, 100% = all.
 
     Beyond it (panic) the others are asked in spite of their circuits, where nobody else may be, ten lanes at once for
     each of `breaker.probes`.
     """
+
+
+def tiers(route: Route) -> tuple[list[str], list[int]]:
+    """Return each entry's tier ("" = nobody named it) and its rank, 0 = the highest, in order of appearance."""
+    words: list[str] = []
+    for entry in route.backends:
+        words.append(entry.tier or (words[-1] if words else ""))
+    ranks = {word: rank for rank, word in enumerate(dict.fromkeys(words))}
+    return words, [ranks[word] for word in words]

@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator
 
 from quickthorn_server.config.defaults import retry_rule
 from quickthorn_server.config.errors import Finding
-from quickthorn_server.config.route import Entry, Route
+from quickthorn_server.config.route import Entry, Route, tiers
 
 
-def in_turn(route: Route) -> list[Entry]:
-    """Return the entries that do not wait for another to fail."""
-    return [entry for entry in route.backends if not entry.fallback_on]
+def racing(route: Route) -> list[Entry]:
+    """Return the entries that silence may lead to: of the first tier, and not waiting for another to fail."""
+    return [
+        entry for entry, rank in zip(route.backends, tiers(route)[1], strict=True) if not (rank or entry.fallback_on)
+    ]
 
 
 def _nobody_first(route: Route) -> Iterator[Finding]:
-    if not in_turn(route):
+    if all(entry.fallback_on for entry in route.backends):
         hint = "write the bare name of who is asked first"
         yield Finding(("backends",), "every entry has fallback_on, so nobody would be asked first", hint)
 

@@ -10,9 +10,10 @@ from quickthorn_server.config.backend_rules import BACKEND_RULES
 from quickthorn_server.config.defaults import embedding_space, retry_rule
 from quickthorn_server.config.errors import Finding, Location
 from quickthorn_server.config.form import Parts
+from quickthorn_server.config.ladder_rules import LADDER_RULES, promises, prose
 from quickthorn_server.config.root import Caller
 from quickthorn_server.config.route import Hedge, Route
-from quickthorn_server.config.route_rules import STANDBY_RULES, in_turn
+from quickthorn_server.config.route_rules import STANDBY_RULES, racing
 from quickthorn_server.config.words import nearest
 
 _ROUNDING = 1e-9  # 29 % of 100 is 29, whatever binary floating point says
@@ -21,6 +22,7 @@ _ROUNDING = 1e-9  # 29 % of 100 is 29, whatever binary floating point says
 def contradictions(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
     """Yield every contradiction among the sound *parts*; *root* also names the parts that are not sound."""
     backends, routes = _complete_names(root, "backends"), _complete_names(root, "routes")
+    named = {backend.name: backend for backend in parts.backends.values()}
     for section in ("callers", "backends", "routes"):
         yield from _twice(section, _names(root, section))
     for index, backend in parts.backends.items():
@@ -29,6 +31,8 @@ def contradictions(root: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
         yield from _within(("routes", index), route, _ROUTE_RULES)
         yield from _unknown_backends(("routes", index), route, backends) if backends else ()
         yield from _mixed_spaces(("routes", index), route, parts.backends.values())
+        yield from promises(("routes", index), route, named)
+        yield from prose(("routes", index), route, named)
     for index, caller in parts.callers.items():
         yield from _within(("callers", index), caller, _CALLER_RULES)
         yield from _unknown_routes(("callers", index), caller, routes) if routes else ()
@@ -84,9 +88,9 @@ def _no_weight(route: Route) -> Iterator[Finding]:
 def _hedging(route: Route) -> Iterator[Finding]:
     if route.hedge is None:
         return
-    if len(in_turn(route)) == 1:
+    if len(racing(route)) == 1:
         hint = 'add a backend to the route, or remove "hedge"'
-        whose = "" if len(route.backends) == 1 else " that does not wait for a failure"
+        whose = "" if len(route.backends) == 1 else " of the first tier that does not wait for a failure"
         yield Finding(("hedge",), f"hedging needs a second backend{whose}", hint, at_key=True)
     else:
         yield from _too_parallel(route, route.hedge)
@@ -98,11 +102,11 @@ def _hedging(route: Route) -> Iterator[Finding]:
 
 def _too_parallel(route: Route, hedge: Hedge) -> Iterator[Finding]:
     location = ("hedge", "max_parallel")
-    racing = len(in_turn(route))
-    if hedge.max_parallel > racing > 0:
-        which = "backends" if racing == len(route.backends) else "backends that do not wait for a failure"
-        message = f"{hedge.max_parallel} lanes, and the route has {racing} {which}"
-        yield Finding(location, message, f"write at most {racing}")
+    most = len(racing(route))
+    if hedge.max_parallel > most > 0:
+        which = "" if most == len(route.backends) else " of the first tier that do not wait for a failure"
+        message = f"{hedge.max_parallel} lanes, and the route has {most} backends{which}"
+        yield Finding(location, message, f"write at most {most}")
     attempts = retry_rule(route).attempts
     if hedge.max_parallel > attempts:
         message = f"{hedge.max_parallel} lanes, and retry.attempts allows {attempts} in a whole call"
@@ -190,5 +194,6 @@ _ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     _wide_budget,
     _idle_guard,
     *STANDBY_RULES,
+    *LADDER_RULES,
 )
 _CALLER_RULES: tuple[Callable[[Caller], Iterator[Finding]], ...] = (_both_keys, _no_caller_key)

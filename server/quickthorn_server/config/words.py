@@ -19,7 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from quickthorn_server.config.errors import printable, shown
 from quickthorn_server.config.kinds import refuse
@@ -76,16 +76,6 @@ class OneOf:
         return value
 
 
-class Later:
-    """Marks a key whose feature is not built: its form is checked, then it is refused by name, never ignored."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(_refuse_later, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"not": {}}
-
-
 class Never:
     """Marks a key that people try and that must not exist; *instead* says what to write."""
 
@@ -100,11 +90,6 @@ class Never:
 
     def _refused(self, _: Any) -> Any:
         refuse(self._message, self._instead, at_key=True)
-
-
-def _refuse_later(_: Any) -> Any:
-    # Which key it is stands in the error's location; older versions of pydantic do not tell it here.
-    raise PydanticCustomError("later", "not available yet", {"at_key": True})
 
 
 def _name(value: str) -> str:

@@ -60,6 +60,8 @@ class Trace:
 
     *hedge_probability*: the share of such calls that may hedge, None = none or all.  *hedge_basis*: what the delay
     rests on where it was learned, in words.
+    *rung*: which rung of the route's ladder answered, "" = none, it was served as planned.  *escalation*: by which
+    identifier a human was told, "" = none was.
     """
 
     attempts: tuple[Attempt, ...]
@@ -70,6 +72,8 @@ class Trace:
     degraded: str = ""
     hedge_probability: float | None = None
     hedge_basis: str = ""
+    rung: str = ""
+    escalation: str = ""
 
     @property
     def extra(self) -> tuple[Attempt, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.features import ALL_FEATURES, Feature
 from quickthorn_server.core.health import CheckRule
+from quickthorn_server.core.ladder import Ladder
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price
 from quickthorn_server.core.word import Word
@@ -232,13 +233,15 @@ class Entry:
     """A backend's place in a route.  Lower *group* first; *weight* shares turns inside a group.
 
     *fallback_on*: it waits for a lane to fail with one of these (HTTP statuses, `timeout`, `connect`); empty = it does
-    not wait.
+    not wait.  *tier* names its tier, "" = nobody named it; *rank* 0 = the route's highest tier, more = lower.
     """
 
     backend: str
     weight: int = 1
     group: int = 0
     fallback_on: frozenset[int | str] = frozenset()
+    tier: str = ""
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,8 @@ class Route:
 
     *max_ejected*: the share of them that their circuits may keep out, 0..1; beyond it circuits are passed by.
     *on_status*: what follows from a failure with that HTTP status, instead of what the failure table says.
+    *ladder* None = the route writes neither a ladder nor tiers: it goes as far as its backends do, and calls nothing a
+    fall.
     """
 
     name: str
@@ -259,6 +264,7 @@ class Route:
     upstream: Upstream = Upstream.AUTO
     max_ejected: float = 0.5
     on_status: Mapping[int, FailureClass] = field(default_factory=dict)
+    ladder: Ladder | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class Decision:
     text that the caller was sent.  *purses*: their levels when the call ended.  *hedges_cost*: what the hedges of its
     route have cost in the running hour, in nano-USD, told where the call had more than one lane.  *answer*: the parts
     that it was sent, None unless content is kept.  *seams*: where another backend took over an
-    answer that broke.
+    answer that broke.  *averted*: the failure that something else than a backend's answer stands in for.
     """
 
     call: Call
@@ -40,6 +40,7 @@ class Decision:
     hedges_cost: int = 0
     answer: tuple[Part, ...] | None = None
     seams: tuple[Seam, ...] = ()
+    averted: Reason | None = None
 
     @property
     def first_content(self) -> float | None:

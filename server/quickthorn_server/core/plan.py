@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import NamedTuple
 
+from quickthorn_server.core import fall
 from quickthorn_server.core.attempt import Attempt, Trace
 from quickthorn_server.core.catalogue import Backend, OnBreak, RetryRule, Route
 from quickthorn_server.core.features import Feature, named
@@ -182,7 +183,8 @@ class Plan:
     calls, None = nothing was asked.  *max_first_token*: seconds from the call's arrival, None = no limit.  *left_out*:
     what a kept backend cannot carry, by its name.  *panic*: who may be asked in spite of its open circuit once nobody
     else may be, best hope first.  *standby*: who in *order* waits for a lane to fail with one of these statuses and
-    words.  *outline*, *turn* and *knowledge* are what the plan was made of; *outline* None = it was made by hand.
+    words.  *lower*: who is of a lower tier than the first, with its name; they are the last.  *outline*, *turn* and
+    *knowledge* are what the plan was made of; *outline* None = it was made by hand.
     """
 
     route: Route
@@ -200,6 +202,7 @@ class Plan:
     left_out: Mapping[str, frozenset[Feature]] = field(default_factory=dict)
     panic: tuple[Backend, ...] = ()
     standby: Mapping[str, frozenset[int | str]] = field(default_factory=dict)
+    lower: Mapping[str, str] = field(default_factory=dict)
     advice: Advice | None = None
     outline: Outline | None = None
     turn: int = 0
@@ -213,6 +216,7 @@ class Plan:
 
         *no_hedge*: what kept its race from hedging.  *degraded*: what was weakened to serve it.
         """
+        rung, fallen = self._fallen(attempts, served_by)
         return Trace(
             attempts=attempts,
             served_by=served_by,
@@ -221,7 +225,8 @@ class Plan:
             config_version=self.config_version,
             hedge_probability=self.hedge_probability,
             hedge_basis=self.advice.basis if self.advice else "",
-            degraded="; ".join(filter(None, (degraded, self._left_out(attempts, served_by)))),
+            degraded="; ".join(filter(None, (degraded, fallen, self._left_out(attempts, served_by)))),
+            rung=rung,
         )
 
     @property
@@ -229,6 +234,18 @@ class Plan:
         """The share of calls like this one for which a hedge is planned at all; None = every one, or none."""
         share = self.advice.probability if self.advice and self.advice.delay is not None else 0.0
         return share if 0 < share < 1 else None
+
+    def _fallen(self, attempts: tuple[Attempt, ...], served_by: int | None) -> tuple[str, str]:
+        """Return the rung that answered, and in words what became of those above it; both "" = as planned."""
+        if served_by is None or attempts[served_by].backend == self.order[0].name:
+            return "", ""
+        rung = fall.rung(self.route, self.order, self.lower, attempts, served_by)
+        if rung is None:
+            return "", ""
+        name = attempts[served_by].backend
+        tier = f" (tier {self.lower[name]})" if self.lower.get(name) else ""
+        told = f"{rung.word}: {name}{tier} answered, {fall.why(self.order, attempts, name)}"
+        return rung.word, told if self.route.ladder is not None else ""
 
     def _left_out(self, attempts: tuple[Attempt, ...], served_by: int | None) -> str:
         if not self.left_out or served_by is None:

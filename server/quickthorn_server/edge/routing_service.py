@@ -30,8 +30,9 @@ from quickthorn_server.edge import call as edge
 from quickthorn_server.edge import wire_answer, wire_embed, wire_explain, wire_request
 from quickthorn_server.edge.call import Context, current_call
 from quickthorn_server.edge.deadline import budget
-from quickthorn_server.execution.events import Begun, Finished, Joined, Said
+from quickthorn_server.execution.events import Begun, Escalated, Finished, Joined, Said
 from quickthorn_server.execution.executor import Executor
+from quickthorn_server.execution.stand_in import NOBODY_COULD
 from quickthorn_server.routing.refusal import refusal
 from quickthorn_server.routing.router import Router
 
@@ -94,13 +95,16 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
                     for said in wire_answer.events(event.chunks):
                         yield said
                 elif isinstance(event, Begun):
-                    context.set_trailing_metadata(((_SERVED_BY, event.backend.name),))
+                    if event.backend is not None:
+                        context.set_trailing_metadata(((_SERVED_BY, event.backend.name),))
                     yield wire_answer.started(event, call)
                 elif isinstance(event, Joined):
                     context.set_trailing_metadata(((_SERVED_BY, event.seam.to_backend),))
                     yield wire_answer.seam(event.seam)
                 elif isinstance(event, Finished):
                     yield wire_answer.finished(event)
+                elif isinstance(event, Escalated):
+                    yield wire_answer.escalated(event)
                 else:
                     yield wire_answer.heartbeat()
 
@@ -160,8 +164,9 @@ class RoutingService(routing_service_pb2_grpc.RoutingServicer):
         )
         if not planned.order:
             error = refusal(planned)
-            self._observer.call_ended(refused(call, planned, error.reason, self._levels(route)))
-            raise error
+            if not _is_ours(planned, error):
+                self._observer.call_ended(refused(call, planned, error.reason, self._levels(route)))
+                raise error
         return planned, call
 
     def _route(self, asked: Request, caller: Caller | None) -> str:
@@ -184,6 +189,11 @@ def _read(read: Callable[[M, str], Request], request: M, rpc: edge.Call) -> Requ
 def _tell_server(trace: Trace, context: Context) -> None:
     if trace.served_by is not None:
         context.set_trailing_metadata(((_SERVED_BY, trace.attempts[trace.served_by].backend),))
+
+
+def _is_ours(planned: Plan, error: CallError) -> bool:
+    """Whether *planned* asks nobody for a reason that the route's ladder has an answer to, or a human is told of."""
+    return planned.route.ladder is not None and error.reason in NOBODY_COULD
 
 
 def _allowed(route: str, caller: Caller | None) -> bool:

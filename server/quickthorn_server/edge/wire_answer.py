@@ -21,7 +21,7 @@ from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.seam import Seam
 from quickthorn_server.core.usage import Usage, UsageSource
 from quickthorn_server.edge.wire_content import Fields, part_fields, span
-from quickthorn_server.execution.events import Begun, Finished
+from quickthorn_server.execution.events import Begun, Escalated, Finished
 
 _FINISH = {
     FinishReason.STOP: completion_pb2.FINISH_REASON_STOP,
@@ -68,14 +68,11 @@ def completion(answer: Completion, call: Call) -> completion_pb2.Completion:
 
 def started(begun: Begun, call: Call) -> events_pb2.CompletionEvent:
     """Write a stream's first event."""
-    said = {
-        "id": call.id,
-        "request_id": call.request_id,
-        "backend": begun.backend.name,
-        "provider": begun.backend.provider,
-        "model": begun.model,
-        "cause": _CAUSES[begun.cause],
-    }
+    said: Fields = {"id": call.id, "request_id": call.request_id, "model": begun.model}
+    if begun.backend is not None and begun.cause is not None:
+        said["backend"] = begun.backend.name
+        said["provider"] = begun.backend.provider
+        said["cause"] = _CAUSES[begun.cause]
     return events_pb2.CompletionEvent(started=said)
 
 
@@ -112,6 +109,11 @@ def seam(given: Seam) -> events_pb2.CompletionEvent:
 def heartbeat() -> events_pb2.CompletionEvent:
     """Write that the call goes on."""
     return events_pb2.CompletionEvent(heartbeat={})
+
+
+def escalated(told: Escalated) -> events_pb2.CompletionEvent:
+    """Write that a human was told."""
+    return events_pb2.CompletionEvent(escalated={"id": told.id, "reason": told.reason.value})
 
 
 def finished(end: Finished) -> events_pb2.CompletionEvent:
@@ -180,6 +182,8 @@ def trace_fields(given: Trace) -> Fields:
         "config_version": given.config_version,
         "hedge_probability": given.hedge_probability,
         "hedge_basis": given.hedge_basis,
+        "rung": given.rung,
+        "escalation": given.escalation,
     }
     if len(given.attempts) > 1:
         written["extra_cost_nano_usd"] = given.extra_cost_nano_usd

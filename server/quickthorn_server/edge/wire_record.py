@@ -95,6 +95,10 @@ def _record(decision: Decision, candidates: Callable[[Plan], Any]) -> Json:
         written["seams"] = list(map(_seam, decision.seams))
     if trace.degraded:
         written["degraded"] = trace.degraded
+    if trace.rung:
+        written["rung"] = trace.rung
+    if trace.escalation:
+        written["escalation"] = trace.escalation
     if plan.outline is not None:
         written["needs"] = needs_json(plan.outline)
     if (first := decision.first_content) is not None:

@@ -12,7 +12,7 @@ from typing import Self
 from quickthorn_server.core.attempt import Attempt, Cause, Outcome, Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.catalogue import Backend, Cancelled, OnBreak
-from quickthorn_server.core.chunk import Chunk, TextDelta
+from quickthorn_server.core.chunk import Chunk, FinishReason, TextDelta
 from quickthorn_server.core.completion import Fold
 from quickthorn_server.core.content import Part, Text
 from quickthorn_server.core.decision import ANSWERED, CANCELLED, Decision
@@ -40,6 +40,7 @@ from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.refusal import Refused
 from quickthorn_server.execution.schedule import Schedule, Start
 from quickthorn_server.execution.spending import Spending, spent_on_hedging
+from quickthorn_server.execution.stand_in import Averted, StandIn, averted
 from quickthorn_server.execution.takeover import Takeover
 from quickthorn_server.execution.teaching import Teaching
 
@@ -70,7 +71,7 @@ class Estate:
 class Carried:
     """Use as a context manager: leaving it stops the race, learns from it and tells the observer.
 
-    Whatever ends the race inside the block leaves it as a CallError.
+    Whatever ends the race inside the block leaves it as a CallError, or as Averted where something stands in for it.
     """
 
     __slots__ = (
@@ -140,8 +141,12 @@ class Carried:
         learn(self._estate.latency, self.race.lanes, self._plan.input_tokens, whole=self._rule.whole)
         self.decided()
         failure = None if error is None else self._failure(error)
-        self._estate.observer.call_ended(self._decision(error, failure))
+        stand_in = None if failure is None else averted(self._plan, self._prompt, failure)
+        told = self._decision(error, failure) if stand_in is None else self._decision_of(stand_in)
+        self._estate.observer.call_ended(told)
         self.race.forget()
+        if stand_in is not None:
+            raise Averted(stand_in) from None
         if failure is not None:
             raise failure from None
 
@@ -289,6 +294,16 @@ class Carried:
             hedging = self._plan.hedging
             spent = spent_on_hedging(trace, hedging.worst_extra if hedging else None)
             self._estate.spending.settle(self._plan.route.name, self._reserved or 0, spent)
+
+    def _decision_of(self, stand_in: StandIn) -> Decision:
+        """Return what there is to tell of a call for which nobody's answer stands in."""
+        self.deliver(stand_in.parts)
+        return replace(
+            self._decision(None, None),
+            trace=stand_in.trace,
+            finish_reason=FinishReason.OTHER,
+            averted=stand_in.averted,
+        )
 
     def _decision(self, error: BaseException | None, failure: CallError | None) -> Decision:
         """Return what there is to tell of the call; what it says of usage and cost is what the caller was told."""

@@ -27,6 +27,10 @@ def nobody_left(plan: Plan, lanes: Sequence[Lane], refused: Sequence[Refused], t
     whose own limits leave no room, or whose key was refused before.
     """
     route = plan.route.name
+    if not plan.order:
+        details = {verdict.backend.name: verdict.detail for verdict in plan.verdicts}
+        message = f"every backend of route {route} that could answer has its key refused"
+        return CallError(Reason.BACKEND_MISCONFIGURED, message, trace=trace, metadata=details)
     errors = [(lane.backend.name, lane.error) for lane in lanes if lane.error is not None]
     errors += _gated(refused, {name for name, _ in errors})
     everybody = _candidates(plan, refused) <= {name for name, _ in errors}

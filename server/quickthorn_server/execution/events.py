@@ -5,6 +5,7 @@ from __future__ import annotations
 from quickthorn_server.core.attempt import Cause, Trace
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Chunk, End
+from quickthorn_server.core.failures import Reason
 from quickthorn_server.core.seam import Seam
 from quickthorn_server.core.usage import Usage
 from quickthorn_server.core.value import value
@@ -12,11 +13,11 @@ from quickthorn_server.core.value import value
 
 @value
 class Begun:
-    """The call has committed to one lane.  Once, before anything but `Quiet`."""
+    """The call has committed to one lane, or to none (*backend*, *cause* None).  Once, before anything but `Quiet`."""
 
-    backend: Backend
+    backend: Backend | None
     model: str
-    cause: Cause
+    cause: Cause | None
 
 
 @value
@@ -39,6 +40,14 @@ class Quiet:
 
 
 @value
+class Escalated:
+    """A human was told that nobody could answer, and why."""
+
+    id: str
+    reason: Reason
+
+
+@value
 class Finished:
     """The clean end.  Once, last."""
 
@@ -48,4 +57,4 @@ class Finished:
     trace: Trace
 
 
-Event = Begun | Said | Joined | Quiet | Finished
+Event = Begun | Said | Joined | Quiet | Escalated | Finished

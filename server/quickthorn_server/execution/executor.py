@@ -16,6 +16,7 @@ from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.execution.carried import Carried, Estate
 from quickthorn_server.execution.continued import continued
 from quickthorn_server.execution.events import Begun, Event, Finished, Quiet, Said
+from quickthorn_server.execution.stand_in import Averted
 
 _QUIET = Quiet()
 
@@ -26,11 +27,15 @@ class Executor:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
-    async def stream(self, plan: Plan, prompt: AnyPrompt, call: Call) -> AsyncGenerator[Event, None]:
+    def stream(self, plan: Plan, prompt: AnyPrompt, call: Call) -> AsyncGenerator[Event, None]:
         """Yield `Begun`, `Said`..., `Finished`, and `Quiet` wherever nothing is said for long.  Raises CallError.
 
         Where a winner that broke is continued there is one `Joined` among them.
         """
+        raced = self._raced(plan, prompt, call)
+        return raced if plan.route.ladder is None else _or_stand_in(raced)
+
+    async def _raced(self, plan: Plan, prompt: AnyPrompt, call: Call) -> AsyncGenerator[Event, None]:
         with Carried(self._estate, plan, prompt, call, unary=False) as carried:
             while (lane := await carried.race.winner()) is None:
                 yield _QUIET
@@ -61,10 +66,13 @@ class Executor:
 
     async def complete(self, plan: Plan, prompt: AnyPrompt, call: Call) -> Completion:
         """Return the whole answer.  A winner that breaks is replaced from scratch.  Raises CallError."""
-        with Carried(self._estate, plan, prompt, call, unary=True) as carried:
-            fold, _, done = await _folded(carried, Fold)
-            parts = fold.parts()
-            carried.deliver(parts)
+        try:
+            with Carried(self._estate, plan, prompt, call, unary=True) as carried:
+                fold, _, done = await _folded(carried, Fold)
+                parts = fold.parts()
+                carried.deliver(parts)
+        except Averted as averted:
+            return averted.stand_in.completion
         return Completion(
             parts=parts,
             finish_reason=done.end.reason,
@@ -81,6 +89,19 @@ class Executor:
         length = len(fold.vectors[0].values) if fold.vectors else 0
         space = f"{backend.embedding_space}/{length}"
         return Embeddings(fold.vectors, space, done.usage, done.cost_nano_usd, done.trace)
+
+
+async def _or_stand_in(raced: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """Yield what *raced* does, and what stands in for an answer where nobody could give one."""
+    async with aclosing(raced) as events:
+        last: tuple[Event, ...] = ()
+        try:
+            async for event in events:
+                yield event
+        except Averted as averted:
+            last = averted.stand_in.events
+    for event in last:
+        yield event
 
 
 class _Foldable(Protocol):

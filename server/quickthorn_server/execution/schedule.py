@@ -54,8 +54,10 @@ class Schedule:
         "_healthy",
         "_hedged",
         "_lost",
+        "_lower",
         "_on_status",
         "_order",
+        "_over",
         "_owed",
         "_priority",
         "_purses",
@@ -94,6 +96,7 @@ class Schedule:
         self._targets = _targets(plan.hedging, self._order, failover=plan.failover)
         if not plan.failover:
             self._order = self._order[:1]
+        self._lower = plan.lower
         self._asked: set[str] = set()
         self._hedged = False
         self._affords = affords  # another hedge: "" = yes, else why not
@@ -113,7 +116,7 @@ class Schedule:
         self.again: list[tuple[float, Backend]] = []
         """Who failed and may be asked once more, each from an instant on; the next one first."""
         self._failures: dict[str, int] = {}
-        self._started = 0
+        self._started = self._over = 0  # lanes
         self._owed = 0  # each failure entitles the call to one more lane
         self._ended = False
         self._replaces = Cause.FAILOVER
@@ -128,6 +131,7 @@ class Schedule:
 
     def failed(self, backend: Backend, error: BackendError, now: float) -> None:
         """Take in that a lane failed at *now*."""
+        self._over += 1
         if self._is_last_word(error):
             self._ended = True
             return
@@ -146,6 +150,7 @@ class Schedule:
 
         Nobody is asked for it who has failed in this call.
         """
+        self._over += 1
         if self._standby is not None:
             self._standby.failed(error)
         self._owed = 1
@@ -154,6 +159,7 @@ class Schedule:
 
     def lost(self, backend: Backend) -> None:
         """Take in that a lane was stopped for a winner: it has not failed, so should that one break, it is next."""
+        self._over += 1
         if self._lost is None:
             self._lost = deque()
         self._lost.append(backend)
@@ -223,7 +229,10 @@ class Schedule:
         return None
 
     def _next(self, cause: Cause) -> Backend | None:
-        """Take the next candidate of the plan, or behind the last one who lost.  Silence calls nobody who waits."""
+        """Take the next candidate of the plan, or behind the last one who lost.
+
+        Silence leads to none who wait, and nothing to a lower tier while anybody above it may still answer.
+        """
         order = self._order
         if cause is Cause.SILENCE:
             order = self._targets
@@ -232,9 +241,12 @@ class Schedule:
             if backend is not None:
                 return backend
         for backend in order:
-            if backend.name not in self._asked:
-                self._asked.add(backend.name)
-                return backend
+            if backend.name in self._asked:
+                continue
+            if backend.name in self._lower and self._started > self._over:
+                return None
+            self._asked.add(backend.name)
+            return backend
         return self._lost.popleft() if self._lost else None
 
     def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:

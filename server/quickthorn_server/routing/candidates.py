@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from quickthorn_server.routing.eligibility import judged_by
 from quickthorn_server.routing.ordering import ordered, preferred
 from quickthorn_server.routing.slow_start import eased
 from quickthorn_server.routing.standby import beside, told, waiting
+from quickthorn_server.routing.tiers import keeps_model, lower, parted, same_model
 
 _MOST = 1024  # judgements kept; callers choose capabilities, so there might be very many
 
@@ -24,12 +25,14 @@ class Candidates(NamedTuple):
     """All of a route's entries with the verdict about each, and those kept in the order in which to ask them.
 
     *left_out*: what one of those kept cannot carry, by its name.  *standby*: who waits for which failures, by name.
+    *lower*: who is of a lower tier than the first, with its name.
     """
 
     verdicts: tuple[Verdict, ...]
     order: tuple[Backend, ...]
     left_out: Mapping[str, frozenset[Feature]]
     standby: Mapping[str, frozenset[int | str]]
+    lower: Mapping[str, str]
 
 
 class _Judged(NamedTuple):
@@ -54,7 +57,7 @@ class Judges:
     def candidates(self, call: Outline, route: Route, knowledge: Knowledge, turn: int) -> Candidates:
         """Return who may answer *call* on *route* when the route's wheel is at *turn*."""
         need, keys_refused = call.needs, knowledge.keys_refused
-        if _is_plain(call):
+        if _is_plain(call) and not keeps_model(call, route):
             key = (route.name, need.capabilities, need.features, keys_refused)
             known = self._known.get(key)
             if known is None:
@@ -67,21 +70,21 @@ class Judges:
                 if route.strategy is Strategy.WEIGHTED:
                     found = found._replace(order=self._turned(route, known.kept, turn))
                 if knowledge.ramps:
-                    order = beside(found.order, found.standby, lambda asked: eased(asked, route, knowledge, turn))
-                    found = found._replace(order=tuple(order))
+                    found = found._replace(order=tuple(_eased(found.order, found.standby, route, knowledge, turn)))
                 return found
         verdicts, kept, standby = self._judge(call, route, need, keys_refused)
         order = preferred(list(self._turned(route, kept, turn)), call.preferences, need)
-        order = beside(order, standby, lambda asked: eased(asked, route, knowledge, turn))
-        if call.directives.same_model and order:
-            verdicts, order = _same_model(verdicts, order)
-        return Candidates(verdicts, tuple(order), _left_out(order, need), standby)
+        order = _eased(order, standby, route, knowledge, turn)
+        if order and keeps_model(call, route):
+            verdicts, order = same_model(route, verdicts, order)
+        return Candidates(verdicts, tuple(order), _left_out(order, need), standby, lower(route, order))
 
     def _judge_plain(self, call: Outline, route: Route, keys_refused: frozenset[str]) -> _Judged:
         verdicts, kept, standby = self._judge(call, route, replace(call.needs, context_tokens=0), keys_refused)
         order = self._turned(route, kept, 0)
         room = min((backend.context_window for backend in order if backend.context_window is not None), default=inf)
-        return _Judged(Candidates(verdicts, order, _left_out(order, call.needs), standby), kept, room)
+        below = lower(route, order)  # of every turn: who is first is always of the highest tier that is kept
+        return _Judged(Candidates(verdicts, order, _left_out(order, call.needs), standby, below), kept, room)
 
     def _judge(
         self, call: Outline, route: Route, need: Needs, keys_refused: frozenset[str]
@@ -114,7 +117,6 @@ def _is_plain(call: Outline) -> bool:
         orders.backend
         or orders.allow_backends
         or orders.deny_backends
-        or orders.same_model
         or orders.may_drop
         or wishes.backends
         or wishes.regions
@@ -127,18 +129,17 @@ def _is_plain(call: Outline) -> bool:
     )
 
 
+def _eased(
+    order: Sequence[Backend],
+    standby: Mapping[str, frozenset[int | str]],
+    route: Route,
+    knowledge: Knowledge,
+    turn: int,
+) -> list[Backend]:
+    """Return *order* as slow start has it, which moves neither who waits for a failure nor who is of a lower tier."""
+    above, below = parted(route, order)
+    return beside(above, standby, lambda turned: eased(turned, route, knowledge, turn)) + below
+
+
 def _left_out(order: Iterable[Backend], need: Needs) -> Mapping[str, frozenset[Feature]]:
     return {backend.name: lacking for backend in order if (lacking := need.features - backend.carries)}
-
-
-def _same_model(verdicts: tuple[Verdict, ...], order: list[Backend]) -> tuple[tuple[Verdict, ...], list[Backend]]:
-    """Keep to the model of whoever would be asked first."""
-    model_id = order[0].model_id
-    detail = f"the call keeps to model {model_id}"
-    kept = tuple(
-        Verdict(verdict.backend, Drop.OTHER_MODEL, detail)
-        if verdict.kept and verdict.backend.model_id != model_id
-        else verdict
-        for verdict in verdicts
-    )
-    return kept, [backend for backend in order if backend.model_id == model_id]

@@ -51,8 +51,9 @@ def _places(wanted: tuple[str, ...]) -> dict[str, int]:
     return {word: place for place, word in enumerate(dict.fromkeys(wanted))}
 
 
-def _group(entry: Entry) -> int:
-    return entry.group
+def _group(entry: Entry) -> tuple[int, int]:
+    """Put a lower tier behind every group of the higher ones."""
+    return entry.rank, entry.group
 
 
 def _led(entries: list[Entry]) -> list[Entry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from quickthorn_server.core.catalogue import Backend, Catalogue, Route, Upstream
 from quickthorn_server.core.outline import Outline
@@ -32,8 +32,8 @@ class Router:
         """Do as `plan`, for a *call* of which nothing more is known."""
         catalogue = self._catalogue
         route = catalogue.routes[call.route or catalogue.default_route]
-        verdicts, order, left_out, standby = self._judges.candidates(call, route, knowledge, turn)
-        racers = [backend for backend in order if backend.name not in standby] if standby else order
+        verdicts, order, left_out, standby, below = self._judges.candidates(call, route, knowledge, turn)
+        racers = _racers(order, standby, below) if standby or below else order
         whole = _whole(call, route, order)
         hedging, no_hedge, advice = hedged(call, route, racers, knowledge, turn, whole=whole)
         return Plan(
@@ -52,6 +52,7 @@ class Router:
             left_out=left_out,
             panic=spared(order, route, knowledge) if knowledge.ejected else (),
             standby=standby,
+            lower=below,
             advice=advice,
             outline=call,
             turn=turn,
@@ -63,6 +64,11 @@ class Router:
 def plan(request: Request, catalogue: Catalogue, knowledge: Knowledge, turn: int) -> Plan:
     """Return the plan that a `Router` of *catalogue* makes of *request*."""
     return Router(catalogue).plan(request, knowledge, turn)
+
+
+def _racers(order: Sequence[Backend], *apart: Collection[str]) -> list[Backend]:
+    """Return those whom silence may lead to: none of those *apart*."""
+    return [backend for backend in order if not any(backend.name in names for names in apart)]
 
 
 def _whole(call: Outline, route: Route, order: Sequence[Backend]) -> bool:

@@ -42,7 +42,9 @@ class LogObserver:
             log.info("key renewed backend=%s key=%s", backend.name, source)
 
     def call_ended(self, decision: Decision) -> None:
-        """Write how the call went, lane by lane."""
+        """Write how the call went, lane by lane; and a warning where a human was told of it."""
+        if decision.trace.escalation:
+            _tell_of_escalation(decision)
         if not log.isEnabledFor(logging.INFO):
             return
         call, route = decision.call, decision.plan.route.name
@@ -51,11 +53,20 @@ class LogObserver:
         if len(decision.trace.attempts) > 1:
             extra = decision.trace.extra_cost_nano_usd
             told += f" extra_nano_usd={'unknown' if extra is None else extra} hour_nano_usd={decision.hedges_cost}"
+        if decision.trace.rung:
+            told += f" rung={decision.trace.rung}"
         lines = _only_lines()
         if lines is None:
             log.info("%s", told)
         else:
             lines.notice(NAME, told)
+
+
+def _tell_of_escalation(decision: Decision) -> None:
+    call, trace = decision.call, decision.trace
+    reason = decision.averted.value if decision.averted else decision.ended
+    fields = trace.escalation, call.id, call.request_id, decision.plan.route.name, reason, trace.rung or "none"
+    log.warning("escalation id=%s call=%s request_id=%s route=%s reason=%s rung=%s", *fields)
 
 
 def _only_lines() -> Lines | None:
