@@ -117,6 +117,17 @@ def test_init_writes_a_file_that_check_accepts(tmp_path: Path) -> None:
     assert "--force" in again.stderr
 
 
+def test_check_says_who_waits_who_is_lower_and_how_far_a_route_falls() -> None:
+    """The examples of the README, in words."""
+    examples = Path(__file__).parents[2] / "examples"
+    ladder = quickthorn("check", "--no-secrets", "--config", str(examples / "ladder.yaml")).stdout.splitlines()
+    assert next(line for line in ladder if "3. small" in line).endswith("; tier economy")
+    assert ladder[-2:] == ["  answers fall no lower than canned", "  a human is told where nobody can answer"]
+    fallback = quickthorn("check", "--no-secrets", "--config", str(examples / "fallback.yaml")).stdout
+    assert "; asked only after 429, 500, 503, connect or timeout\n" in fallback
+    assert "  the route takes 402 as terminal, 409 as retry\n" in fallback
+
+
 def test_check_and_schema_speak_json(tmp_path: Path) -> None:
     """Scripts can read both."""
     (tmp_path / "q.yaml").write_text(SCRIPTED)

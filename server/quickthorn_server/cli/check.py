@@ -17,6 +17,8 @@ from quickthorn_server.core.plan import Knowledge, Plan
 from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.request import Request
 from quickthorn_server.routing.router import plan
+from quickthorn_server.routing.standby import listed
+from quickthorn_server.routing.tiers import said
 
 
 @click.command()
@@ -59,11 +61,14 @@ def _told(route: Route, planned: Plan) -> list[str]:
             f"  {place}. {backend.name}: {backend.provider} {backend.model}"
             + (f", weight {weights[backend.name]}" if route.strategy.value == "weighted" else "")
             + f"; first token {limits.first_token:g} s, idle {limits.idle:g} s, total {limits.total:g} s"
+            + (f"; asked only after {listed(planned.standby[backend.name])}" if backend.name in planned.standby else "")
+            + (f"; tier {planned.lower[backend.name]}" if backend.name in planned.lower else "")
         )
     lines.extend(f"  - {verdict.backend.name}: {verdict.detail}" for verdict in planned.verdicts if not verdict.kept)
     lines.append(f"  hedging: {_hedging(route, planned)}")
     if route.on_break is OnBreak.CONTINUE:
         lines.append("  a stream that breaks is continued by another backend")
+    lines.extend(f"  {note}" for note in said(route))
     return lines
 
 

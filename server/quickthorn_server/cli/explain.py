@@ -78,6 +78,7 @@ def explained(explanation: messages.Explanation) -> list[str]:
         *table(heads, rows, right=(5, 6, 7, 8, 9)),
         f"order: {', then '.join(explanation.order) or 'nobody can serve this request'}",
         f"hedging: {_hedging(explanation.hedge)}",
+        *([f"ladder: {', then '.join(explanation.ladder)}"] if explanation.ladder else []),
         *(f"note: {note}" for note in explanation.notes),
     ]
 

@@ -136,6 +136,7 @@ def _totals(completion: messages.Completion) -> str:
         f"hedging delay {duration(trace.hedge_delay)}" if trace.HasField("hedge_delay") else "",
         f"no hedge: {trace.no_hedge}" if trace.no_hedge else "",
         f"degraded: {trace.degraded}" if trace.degraded else "",
+        f"escalated: {trace.escalation}" if trace.escalation else "",
         f"request {completion.request_id}" if completion.request_id else "",
     ]
     return click.style("; ".join(filter(None, told)), dim=True)

@@ -6,10 +6,9 @@ from collections.abc import Collection
 
 from quickthorn_server.core.catalogue import OnBreak
 from quickthorn_server.core.features import named
-from quickthorn_server.core.ladder import After
 from quickthorn_server.core.plan import Circuit, Plan
 from quickthorn_server.core.request import Objective, Request
-from quickthorn_server.routing import standby
+from quickthorn_server.routing import standby, tiers
 from quickthorn_server.routing.bill import usd
 from quickthorn_server.routing.guard import said
 
@@ -41,10 +40,7 @@ def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:
     told.extend(
         f"{name}: it is asked only after {standby.listed(plan.standby[name])}" for name in order if name in plan.standby
     )
-    told.extend(standby.said(plan.route.on_status))
-    if plan.route.ladder is not None and plan.route.ladder.escalate is not None:
-        after = plan.route.ladder.escalate.after
-        told.append("a human is told " + ("of a canned answer" if after is After.CANNED else "where nobody can answer"))
+    told.extend(tiers.said(plan.route))
     told.extend(f"{backend.name}: it is at its limit" for backend in plan.order if backend.name in limited)
     told.extend(f"{name}: it would be asked without {named(lacking)}" for name, lacking in plan.left_out.items())
     told.extend(_continuing(plan))

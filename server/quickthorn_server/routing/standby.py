@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from quickthorn_server.core.catalogue import Backend, Route
-from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.plan import Drop, Verdict
 
 Causes = frozenset[int | str]
@@ -56,12 +55,6 @@ def listed(causes: frozenset[int | str]) -> str:
     """Return *causes* in words: `429, 503 or timeout`."""
     words = [str(cause) for cause in sorted(causes, key=lambda cause: (isinstance(cause, str), cause))]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def said(on_status: Mapping[int, FailureClass]) -> list[str]:
-    """Return what Explain says of a route's own classes."""
-    ruled = ", ".join(f"{status} as {given.word}" for status, given in sorted(on_status.items()))
-    return [f"the route takes {ruled}"] if ruled else []
 
 
 def _verdict(backend: Backend, causes: Causes, *, alone: bool) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quickthorn_server.core.catalogue import Backend, Route
-from quickthorn_server.core.ladder import Rung
+from quickthorn_server.core.ladder import After, Rung
 from quickthorn_server.core.outline import Outline
 from quickthorn_server.core.plan import Drop, Verdict
 
@@ -35,6 +35,18 @@ def parted(route: Route, order: Sequence[Backend]) -> tuple[list[Backend], list[
     ranks = {entry.backend: entry.rank for entry in route.entries}
     last = sorted((backend for backend in order if backend.name in below), key=lambda backend: ranks[backend.name])
     return [backend for backend in order if backend.name not in below], last
+
+
+def said(route: Route) -> list[str]:
+    """Return what people are told of a route's own classes, its ladder, and whom it tells."""
+    ruled = ", ".join(f"{status} as {given.word}" for status, given in sorted(route.on_status.items()))
+    told = [f"the route takes {ruled}"] if ruled else []
+    if route.ladder is not None:
+        told.append(f"answers fall no lower than {route.ladder.stop_at.word}")
+        if route.ladder.escalate is not None:
+            canned = route.ladder.escalate.after is After.CANNED
+            told.append(f"a human is told {'of a canned answer' if canned else 'where nobody can answer'}")
+    return told
 
 
 def keeps_model(call: Outline, route: Route) -> bool:
