@@ -36,11 +36,13 @@ from quickthorn_server.execution.carried import Estate
 from quickthorn_server.execution.checks import checking
 from quickthorn_server.execution.executor import Executor
 from quickthorn_server.execution.hedge_facts import hedge_facts
+from quickthorn_server.execution.hedging.learners import Learners
 from quickthorn_server.execution.latency import Latency
 from quickthorn_server.execution.limits import Limiters
 from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.execution.spending import Spending
+from quickthorn_server.execution.teaching import taught
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.registry import Providers
 from quickthorn_server.providers.webhook import Webhooks
@@ -174,7 +176,8 @@ def _server(
         backends, loop.time, observer.circuit_changed, p99=latency.p99, random_=random_, told_key=told_key
     )
     limiters, spending = Limiters(backends, loop.time), Spending(routes, loop.time)
-    facts = hedge_facts(breakers, limiters, spending, latency, None)
+    learners = Learners(routes, purses)
+    facts = hedge_facts(breakers, limiters, spending, latency, learners.advice)
     estate = Estate(
         providers=providers,
         breakers=breakers,
@@ -187,6 +190,7 @@ def _server(
         heartbeat=rule.heartbeat,
         keeps_content=catalogue.records is not None and catalogue.records.content,
         spending=spending,
+        teaching=taught(learners, routes, loop),
     )
     edge = Edge(gate, Callers(rule.callers), wire_answer.failure, around=around_rpcs(), write_stall=rule.write_stall)
     server = new_server(edge)

@@ -12,7 +12,8 @@ import pytest
 from quickthorn_server.core.catalogue import Entry, HedgeRule, Route, Timeouts
 from quickthorn_server.core.failures import Failure
 from quickthorn_server.execution.executor import Executor
-from quickthorn_server.execution.teaching import Heard, Teaching
+from quickthorn_server.execution.hedging.learners import Heard
+from quickthorn_server.execution.teaching import Teaching
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import PROMPT, Cast, Step, _call, fails, says, silent
 from tests.support.decisions import NEEDS

@@ -12,9 +12,9 @@ _ENOUGH = 20  # answers, before a median counts
 
 
 def hedge_facts(
-    breakers: Breakers, limiters: Limiters, spending: Spending, latency: Latency, advise: Advise | None
+    breakers: Breakers, limiters: Limiters, spending: Spending, latency: Latency, advise: Advise
 ) -> HedgeFacts:
-    """Return the reads of what is known; *advise* None = nothing is learned."""
+    """Return the reads of what is known."""
 
     def near_limit(backend: str) -> bool:
         return breakers[backend].told_to_wait or (backend in limiters.limited and limiters.near(backend))

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from quickthorn_server.core.attempt import Cause
+from quickthorn_server.core.catalogue import Route
 from quickthorn_server.core.failures import Failure
 from quickthorn_server.core.plan import Plan
+from quickthorn_server.execution.hedging.learners import Heard
 from quickthorn_server.execution.lane import Lane
-
-
-class Heard(NamedTuple):
-    """One lane.  *started*: seconds after the first one's start.
-
-    *seconds*: from its own start until it *spoke*, that is, had content for the client; else until it was stopped, or
-    timed out, and would have taken longer.
-    """
-
-    backend: str
-    started: float
-    seconds: float
-    spoke: bool
 
 
 class Learning(Protocol):
@@ -70,6 +59,12 @@ class Teaching:
 
     def _conclude(self, route: str) -> None:
         self._learners.recompute(route, self._loop.time())
+
+
+def taught(learners: Learning, routes: Iterable[Route], loop: asyncio.AbstractEventLoop) -> Teaching | None:
+    """Return who tells *learners*; None where no route's delay is learned, so that calls need not ask."""
+    learned = any(route.hedge is not None and route.hedge.target is not None for route in routes)
+    return Teaching(learners, loop) if learned else None
 
 
 def _shows_streams(plan: Plan, *, whole: bool) -> bool:
