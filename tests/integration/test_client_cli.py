@@ -254,6 +254,24 @@ def test_explain_lists_every_candidate(fake: FakeRouting) -> None:
     assert json.loads(run(fake, "explain", "--json", "Hello").stdout)["order"] == ["fast"]
 
 
+def test_a_learned_hedge_is_explained(fake: FakeRouting) -> None:
+    """For which share of calls, on whom, and what it rests on; who is not drawn sees what it rests on, too."""
+    rule = messages.HedgeRule(max_parallel=2, target="p99", probability=0.346, to=["steady"], learned_from=900)
+    rule.delay.FromMilliseconds(300)
+    rule.basis = "auto p99: 900 lanes, 1.03s instead of 48.8s"
+    fake.explanation = messages.Explanation(hedge=rule)
+    assert (
+        "hedging: after 300 ms of silence for 34.6% of such calls, on steady, at most 2 lanes at once "
+        "(auto p99: 900 lanes, 1.03s instead of 48.8s)"
+    ) in run(fake, "explain", "Hello").stdout
+    rule.ClearField("delay")
+    rule.no_hedge = "not drawn: 34.6% of such calls may hedge"
+    fake.explanation = messages.Explanation(hedge=rule)
+    assert (
+        "hedging: none: not drawn: 34.6% of such calls may hedge (auto p99: 900 lanes, 1.03s instead of 48.8s)"
+    ) in run(fake, "explain", "Hello").stdout
+
+
 def test_nobody_eligible_is_explained(fake: FakeRouting) -> None:
     """A request that nobody can serve has an explanation, not an error."""
     fake.explanation = messages.Explanation(hedge=messages.HedgeRule(no_hedge="one candidate only"))

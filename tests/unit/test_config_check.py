@@ -78,6 +78,29 @@ def test_hedging_inside_one_failure_domain_is_pointed_out() -> None:
     )
     assert warned(text.replace("one/v2", "two/v2")) == ()
     assert warned(text.replace(", hedge: {delay: 1s}", "")) == ()
+    written = text.replace("base_url: http://one/v1}", "base_url: http://a/v1, failure_domain: east}")
+    written = written.replace("base_url: http://one/v2}", "base_url: http://b/v1, failure_domain: east}")
+    assert warned(written) == (
+        'route "r" never hedges: its backends share the failure domain "east"; add one from elsewhere',
+    )
+
+
+def test_a_backend_without_a_price_is_not_hedged_to_where_that_may_cost_only_so_much() -> None:
+    """Nobody could say that it keeps to the limit; who bills nothing of a cancelled call does."""
+    text = (
+        "backends:\n"
+        "  - {name: a, provider: openai, model: m, base_url: http://one/v1, price: {input: 1, output: 2}}\n"
+        "  - {name: b, provider: openai, model: n, base_url: http://two/v1}\n"
+        "  - {name: c, provider: openai, model: n, base_url: http://three/v1, cancelled: free}\n"
+        "routes: [{name: r, backends: [a, b, c], hedge: {delay: 1s, max_extra_cost: {hour: 1}}}]"
+    )
+    assert warned(text) == (
+        (
+            'backend "b" has no price, and route "r" limits what hedges may cost: '
+            "it is never hedged to, nor from; give it a price"
+        ),
+    )
+    assert warned(text.replace(", max_extra_cost: {hour: 1}", "")) == ()
 
 
 def test_a_route_on_which_nobody_can_continue_is_pointed_out() -> None:

@@ -370,7 +370,7 @@ def test_the_starter_is_valid_as_it_is_and_as_it_suggests() -> None:
     opened = re.sub(r"(?m)^( *)# (?= *(?:- )?(?:\{|[a-z_]+:))", r"\1", starter()).replace("[local] ", "[fast, own] ")
     catalogue = parse(opened, "starter.yaml", {}, resolve_secrets=False)
     assert [*catalogue.backends] == ["local", "fast", "own"]
-    assert catalogue.routes["default"].hedge == HedgeRule(delay=0.3)
+    assert catalogue.routes["default"].hedge == HedgeRule(target=0.99)
     assert catalogue.routes["default"].strategy is Strategy.WEIGHTED
     assert catalogue.backends["own"].base_url == "http://10.0.0.7:8000/v1"
     assert (catalogue.server.callers[0].name, catalogue.server.tls is not None) == ("web", True)

@@ -133,7 +133,6 @@ def test_whom_to_ask_is_a_choice_of_the_route() -> None:
             "b: it may cost 0.0003 USD more, and the limit is 0.000299999",
         ),
         ((A, replace(B, cancelled=Cancelled.FULL)), 300_000, ""),
-        ((A, replace(B, capabilities=frozenset({"text", "reasoning"}))), 299_999, "b: it may cost 0.0003 USD more"),
         ((A, replace(B, price=replace(PRICE, cache_write=Decimal(4)))), 399_999, "b: it may cost 0.0004 USD more"),
     ],
 )
@@ -152,6 +151,14 @@ def test_what_a_hedge_may_cost_is_held_against_the_worst_case(
     else:
         assert why in found.no_hedge
         assert (found.hedging is not None) == (not why)
+
+
+@pytest.mark.parametrize(("capabilities", "hedges"), [({"text"}, True), ({"text", "reasoning"}, False)])
+def test_a_model_that_is_asked_to_think_may_write_all_of_it_unseen(capabilities: set[str], hedges: bool) -> None:
+    """A silent loser has cost its input; where the request asks for thinking, up to the longest answer."""
+    a, b = (replace(each, capabilities=frozenset({"text", "reasoning"})) for each in (A, B))
+    thinking = asked(most=100, requirements=Requirements(capabilities=frozenset(capabilities)))
+    assert (made(thinking, replace(FIXED, max_extra=100_000), a, b).hedging is not None) == hedges
 
 
 def test_the_smaller_of_both_limits_holds() -> None:
@@ -242,7 +249,7 @@ def test_whole_replies_are_not_hedged_by_what_streams_taught(request_: Request, 
 
 def test_nothing_learned_is_said() -> None:
     """A server that has no learner does not guess."""
-    assert made(asked(), AUTO, A, B).no_hedge == "nothing was learned yet"
+    assert made(asked(), AUTO, A, B).no_hedge == "auto p99: nothing was learned yet"
 
 
 def test_turns_are_drawn_evenly() -> None:

@@ -82,7 +82,9 @@ def _hedging(route: Route, planned: Plan) -> str:
     if planned.hedging is not None:
         return f"after {planned.hedging.delay:g} s of silence, {planned.hedging.max_parallel} lanes at once"
     if route.hedge.percentile is not None:
-        return f"after the p{route.hedge.percentile * 100:g} of the first backend, once it is known"
+        return f"after the {route.hedge.aim} of the first backend, once it is known"
+    if route.hedge.target is not None and planned.advice is not None:
+        return f"to hold the {route.hedge.aim}, learned while serving, {route.hedge.max_parallel} lanes at once at most"
     return planned.no_hedge
 
 

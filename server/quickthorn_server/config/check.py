@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from quickthorn_server.core.catalogue import Catalogue, OnBreak, RecordRule, Route, ServerRule
+from quickthorn_server.core.catalogue import Cancelled, Catalogue, OnBreak, RecordRule, Route, ServerRule
 from quickthorn_server.core.known import KNOWN
 
 _NEAR = 90  # days
@@ -20,6 +20,7 @@ def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:
         *_beyond(catalogue),
         *_unused(catalogue),
         *_hedging_in_one_domain(catalogue),
+        *_unpriced(catalogue),
         *_checks_that_pause(catalogue),
         *_continuing_alone(catalogue),
         *_exposed(catalogue.server),
@@ -55,6 +56,10 @@ def _hedging_in_one_domain(catalogue: Catalogue) -> Iterator[str]:
     for route in catalogue.routes.values():
         domains = _domains(catalogue, route)
         if route.hedge is not None and len(domains) == 1:
+            if all(catalogue.backends[entry.backend].shares for entry in route.entries):
+                shared = f'the failure domain "{domains.pop()}"'
+                yield f'route "{route.name}" never hedges: its backends share {shared}; add one from elsewhere'
+                continue
             yield (
                 f'route "{route.name}" hedges inside one failure domain ("{domains.pop()}"): '
                 "what slows one backend slows the others; add one from elsewhere"
@@ -66,6 +71,19 @@ def _continuing_alone(catalogue: Catalogue) -> Iterator[str]:
         if route.on_break is OnBreak.CONTINUE and min(len(route.entries), route.retry.attempts) == 1:
             what = "attempt" if len(route.entries) > 1 else "backend"
             yield f'route "{route.name}" continues what breaks, and has one {what} a call: nobody can do it'
+
+
+def _unpriced(catalogue: Catalogue) -> Iterator[str]:
+    for route in catalogue.routes.values():
+        rule = route.hedge
+        if rule is None or (rule.max_extra is None and rule.max_extra_hour is None):
+            continue
+        for backend in (catalogue.backends[entry.backend] for entry in route.entries):
+            if backend.price is None and backend.cancelled is not Cancelled.FREE:
+                yield (
+                    f'backend "{backend.name}" has no price, and route "{route.name}" limits what hedges may cost: '
+                    "it is never hedged to, nor from; give it a price"
+                )
 
 
 def _domains(catalogue: Catalogue, route: Route) -> set[str]:

@@ -30,15 +30,16 @@ class Bill:
     """The limits on what hedging one call may cost.  Amounts in nano-USD.
 
     Of the route's limit and the request's the smaller one holds.  What may be lost on a backend is what a lane there
-    can cost that is cancelled before it has said anything: at most its input, or all it may write unseen.
+    can cost that is cancelled before it has said anything: its input, and where the request asks for thinking, or for
+    replies in one piece, all that it may write unseen.
     """
 
-    __slots__ = ("_call", "_limit", "_whole")
+    __slots__ = ("_call", "_limit", "_unseen")
 
     def __init__(self, call: Outline, limit: int | None, *, whole: bool) -> None:
         self._call = call
         self._limit = limit
-        self._whole = whole
+        self._unseen = (whole or "reasoning" in call.needs.capabilities) and not call.embeds
 
     def unknown(self, backend: Backend) -> str:
         """Return that nobody knows what may be lost on *backend*, "" = somebody does, or nothing may be."""
@@ -77,8 +78,7 @@ class Bill:
     def _loss(self, backend: Backend) -> int | None:
         if backend.cancelled is Cancelled.FREE:
             return 0
-        unseen = self._whole or "reasoning" in backend.capabilities
-        if backend.cancelled is Cancelled.FULL or (unseen and not self._call.embeds):
+        if backend.cancelled is Cancelled.FULL or self._unseen:
             return worst_cost(backend, self._call.needs)
         read = self._call.needs.input_tokens
         plain = cost_nano_usd(Usage(read, 0), backend.price)

@@ -140,7 +140,8 @@ def _shared(backend: Backend, first: Backend, taken: Iterable[Backend]) -> str:
 def _advice(route: Route, lanes: Sequence[Backend], knowledge: Knowledge, call: Outline) -> Advice:
     advise = knowledge.hedging.advise
     if advise is None:
-        return Advice(None, 0.0, 0, "nothing was learned yet", "", None, None, 0)
+        aim = route.hedge.aim if route.hedge else ""
+        return Advice(None, 0.0, 0, f"auto {aim}: nothing was learned yet", "", None, None, 0)
     return advise(route.name, tuple([backend.name for backend in lanes]), call.needs.input_tokens)
 
 
