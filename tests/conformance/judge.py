@@ -87,11 +87,19 @@ def _event_faults(expect: Mapping[str, Any], events: list[messages.CompletionEve
         yield f"events from {kinds[:1]} to {kinds[-1:]}"
     if "event_count" in expect and len(events) != expect["event_count"]:
         yield f"{len(events)} events were read, and {expect['event_count']} are expected"
+    seams = [_joint(event.seam) for event in events if event.WhichOneof("event") == "seam"]
+    if "seams" in expect and seams != expect["seams"]:
+        yield f"seams {seams}, and {expect['seams']} are expected"
     said = "".join(event.text.text for event in events)
     if "partial" in expect and said != expect["partial"]:
         yield f"{said!r} was read before the end, and {expect['partial']!r} is expected"
     if "partial_bytes" in expect and len(said) != expect["partial_bytes"]:
         yield f"{len(said)} bytes were read before the end, and {expect['partial_bytes']} are expected"
+
+
+def _joint(seam: messages.Seam) -> str:
+    told = f"{seam.part} {seam.offset} {seam.from_backend} {seam.to_backend} {seam.method}"
+    return f"{told} exact" if seam.exact else told
 
 
 def _cancel_faults(case: Case, result: Result, ended: Callable[[str], str]) -> Iterator[Fault]:

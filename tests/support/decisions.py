@@ -11,7 +11,7 @@ from quickthorn.v1.content_pb2 import Message as PbMessage
 from quickthorn.v1.content_pb2 import Part as PbPart
 from quickthorn_server.core.attempt import Attempt, Cause, Outcome
 from quickthorn_server.core.call import Call, Rpc
-from quickthorn_server.core.catalogue import Backend, Entry, HedgeRule, RetryRule, Route
+from quickthorn_server.core.catalogue import Backend, Entry, HedgeRule, OnBreak, RetryRule, Route
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.content import OpaqueState, Part, Text
 from quickthorn_server.core.decision import Decision
@@ -20,6 +20,7 @@ from quickthorn_server.core.features import Feature
 from quickthorn_server.core.outline import Needs, Outline
 from quickthorn_server.core.plan import Advice, Circuit, Drop, Hedging, Knowledge, Plan, PurseLevels, Verdict
 from quickthorn_server.core.request import Directives, Objective, Preferences, Priority
+from quickthorn_server.core.seam import Method, Seam
 from quickthorn_server.core.usage import Price, Usage
 
 FAST, STEADY, BLIND = (
@@ -50,6 +51,7 @@ NEEDS = Outline(
         True,
         Priority.BULK,
         frozenset({Feature.SEED}),
+        on_break=OnBreak.CONTINUE,
     ),
     Preferences(Objective.COST, ("steady",), ("eu",)),
     max_first_token=2.5,
@@ -129,4 +131,5 @@ FULL = replace(
     trace=replace(PLAIN.trace, escalation="esc-1"),
     purses=PurseLevels(12.35, 20.0),
     answer=(Part(Text("planted answer")),),
+    seams=(Seam(1, 5, "fast", "steady", Method.ANCHOR),),
 )

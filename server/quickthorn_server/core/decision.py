@@ -50,7 +50,8 @@ class Decision:
         """
         lanes = self.trace.attempts
         if self.seams:
-            return next((lane.first_content for lane in lanes if lane.outcome is Outcome.BROKE), None)
+            spoke = {Outcome.BROKE, Outcome.WON}
+            return next((lane.first_content for lane in lanes if lane.outcome in spoke), None)
         if self.trace.served_by is not None:
             return lanes[self.trace.served_by].first_content
         cut = [lane for lane in lanes if lane.outcome in {Outcome.BROKE, Outcome.ABANDONED}]
