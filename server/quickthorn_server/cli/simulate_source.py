@@ -138,6 +138,7 @@ def _on_terms(asked: Asked, source: Source, population: Population, bill: Bill |
         delay=asked.fixed,
         share=asked.percentile,
         bill=bill or Bill(),
+        bound=population.bound,
     )
     told = [target for target in _TARGETS if tells(population, terms, target)]
     if tells(population, terms, terms.target):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
+from math import inf
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -64,7 +65,7 @@ def _trade_off(axes: Axes, report: Report, curve: Sequence[Tried]) -> None:
 def _tail(axes: Axes, report: Report) -> None:
     budget = report.recommendation.budget
     tried = next((each for each in report.tried if each.budget == budget), report.tried[-1])
-    least = max(report.population.beyond, 1 / len(report.without.times))
+    least = max(1 / (report.population.times or inf), 1 / len(report.without.times))
     for rule in (report.without, *tried.rules):
         colour, line, _ = _LOOKS[rule.rule]
         axes.plot(*_beyond(rule.times, least), color=colour, linestyle=line, label=_label(rule))

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from math import exp, log
+from math import exp, inf, log
 
 from quickthorn_server.simulation.engine import Row
 from quickthorn_server.simulation.logs import Log, LogError, Timed
@@ -20,7 +20,7 @@ BEYOND = 5
 
 _FEW = f"{{:,}} usable times are too few to tell anything of a tail, which takes {FEWEST}"
 _CLASSES, _CLASS_SIZE, _OTHER_CLASS = 16, 250, 50
-_MOSTLY = 0.9
+_MOSTLY, _ROUNDING = 0.9, 1e-6
 _SLOW, _FEWEST_SLOW, _SPELL = 0.95, 20, 4.0
 _UNKNOWN_RATE = 100.0  # calls a second where the log has no arrivals: only what is in flight at once depends on it
 
@@ -30,21 +30,21 @@ class Population:
     """*draw*(lanes, random) returns the input tokens and the times of a call's lanes in seconds, anew each time.
 
     *name* for people, *lanes*: who is asked, in words.  *times*: how many are known of the first lane, None = all that
-    can be.  *beyond*: the share of times past which nothing is known, so a percentile above 1 - beyond is not told.
-    *rate*: calls a second.  *remarks*: what it assumes.
+    can be.  *bound*: times as long may be longer, for lanes were stopped then; inf = all are whole.  *rate*: calls a
+    second.  *remarks*: what it assumes.
     """
 
     name: str
     lanes: str
     draw: Callable[[int, random.Random], tuple[int, tuple[float, ...]]]
     times: int | None
-    beyond: float
+    bound: float
     rate: float
     remarks: tuple[str, ...] = ()
 
     def knows(self, share: float) -> bool:
-        """Whether the percentile *share* (0..1) can be told."""
-        return self.beyond <= 1 - share + 1e-9
+        """Whether enough times lie beyond the percentile *share* (0..1) for it to be told."""
+        return self.times is None or self.times * (1 - share) >= BEYOND - _ROUNDING
 
     def rows(self, count: int, lanes: int, seed: int) -> list[Row]:
         """Return *count* calls of *lanes* lanes each that arrive at random (Poisson); the same for the same *seed*."""
@@ -58,7 +58,8 @@ class Population:
 class Curve:
     """How long lanes take, as Kaplan and Meier (1958) estimate it from times of which some are only lower bounds.
 
-    *unknown*: the share of lanes that outlasted every time that was seen; they are drawn as the longest time there is.
+    *unknown*: the share of lanes that outlasted every time that was seen.  They are drawn as the longest time there is,
+    which is then the *bound* of what is known; else it is inf.
     """
 
     def __init__(self, lanes: Sequence[Timed]) -> None:
@@ -72,6 +73,7 @@ class Curve:
                 self._logs.append(log(lane.seconds))
         self.unknown = max(0.0, lasting) if ordered and not ordered[-1].spoke else 0.0
         self._longest = ordered[-1].seconds if ordered else 0.0
+        self.bound = self._longest if self.unknown > _ROUNDING else inf
         # A time stands for the middle of its share, so that a log of n times is spread as (i - 1/2) / n.
         self._middles = [end - weight / 2 for end, weight in zip(accumulate(weights), weights, strict=True)]
 
@@ -106,7 +108,7 @@ def of_log(source: Log, first: str, hedges: Sequence[str]) -> Population:
         lanes=_route(source, first, hedges),
         draw=lambda lanes, dice: classes.draw([hedges[min(n, len(hedges) - 1)] for n in range(lanes - 1)], dice),
         times=len(own),
-        beyond=max(known.unknown, BEYOND / len(own)),
+        bound=classes.bound,
         rate=source.rate or _UNKNOWN_RATE,
         remarks=(*_spells(own), *_cut(first, known), *classes.remarks()),
     )
@@ -127,7 +129,7 @@ def of_pairs(source: Log) -> Population:
         lanes="both lanes of each call as they were measured",
         draw=draw,
         times=len(pairs),
-        beyond=BEYOND / len(pairs),
+        bound=inf,
         rate=source.rate or _UNKNOWN_RATE,
     )
 
@@ -145,6 +147,7 @@ class _Classes:
             sized = all(sum(lane.spoke for lane in part) >= _OTHER_CLASS for part in parts)
             self._others[name] = [Curve(part) for part in parts] if sized else [whole] * len(parts)
             self._unsized += [] if sized else [name]
+        self.bound = min(curve.bound for curves in (self._own, *self._others.values()) for curve in curves)
 
     def draw(self, hedges: Sequence[str], dice: random.Random) -> tuple[int, tuple[float, ...]]:
         """Return a call's input tokens and the times of its lanes."""
@@ -194,9 +197,10 @@ def _spells(lanes: Sequence[Timed]) -> list[str]:
 
 
 def _cut(name: str, known: Curve) -> list[str]:
-    if not known.unknown:
+    if known.bound == inf:
         return []
-    return [f"{_called(name)}nothing is known of the slowest {known.unknown:.2%}: all of those were stopped"]
+    share = f"the slowest {known.unknown:.2%}"
+    return [f"{_called(name)}{share} were all stopped before they spoke; > marks what may be any longer for it"]
 
 
 def _route(source: Log, first: str, hedges: Sequence[str]) -> str:

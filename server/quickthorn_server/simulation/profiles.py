@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from math import log
+from math import inf, log
 
 from quickthorn_server.simulation.population import Population
 
@@ -46,7 +46,7 @@ def _population(name: str, lanes: str, first: Draw, hedge: Draw | None = None) -
     def draw(lanes: int, dice: random.Random) -> tuple[int, tuple[float, ...]]:
         return 0, (first(dice), *(other(dice) for _ in range(lanes - 1)))
 
-    return Population(name, lanes, draw, None, 0.0, _RATE)
+    return Population(name, lanes, draw, None, inf, _RATE)
 
 
 def _sized(name: str, lanes: str) -> Population:
@@ -57,7 +57,7 @@ def _sized(name: str, lanes: str) -> Population:
         usual = 0.15 + 0.0004 * tokens
         return tokens, tuple(usual * dice.lognormvariate(0, 0.2) for _ in range(lanes))
 
-    return Population(name, lanes, draw, None, 0.0, _RATE)
+    return Population(name, lanes, draw, None, inf, _RATE)
 
 
 _light = _stalling(0.0)

@@ -33,29 +33,36 @@ class Recommendation:
 def recommended(without: Measured, tried: Sequence[Tried], terms: Terms) -> Recommendation:
     """Return what is best among *tried*: the smallest budget that does about as well as all, and the rule for it."""
     target = terms.target
-    called, before = name(target), without.at(target)
-    possible = min(each.oracle.at(target) for each in tried)
-    largest = exactly(max(each.budget for each in tried))
-    if _gain(before, possible) < WORTH:
-        gain = percent(max(0.0, _gain(before, possible)))
-        why = f"hedging buys nothing here: at {largest} even the oracle takes only {gain} off {called}"
-        return Recommendation(f"{why}; leave `hedge` out", (), None)
+    before, possible = without.at(target), min(each.oracle.at(target) for each in tried)
     least = min(_best(each, target).at(target) for each in tried)
     if _gain(before, least) < WORTH:
-        why = (
-            f"{largest} is too little: no rule takes {percent(WORTH)} off {called}, though the oracle takes "
-            f"{percent(_gain(before, possible))}; allow more, or leave `hedge` out"
-        )
-        return Recommendation(why, (), None)
+        return Recommendation(_why_not(before, possible, max(map(_budget, tried)), terms), (), None)
     enough = before - _ENOUGH * (before - least)
     chosen = min((each for each in tried if _best(each, target).at(target) <= enough), key=_budget)
     rule = _best(chosen, target)
     after, best = rule.at(target), chosen.oracle.at(target)
+    better = f"; the best possible: {span(best)}" if best < after else ""
+    gain = f"{'at least ' if before >= terms.bound else ''}{percent(_gain(before, after))} less"
     why = (
-        f"{exactly(chosen.budget)} and {_words(rule)} bring {called} from {span(before)} to {span(after)} "
-        f"({percent(_gain(before, after))} less) for {percent(rule.load)} more requests; best possible: {span(best)}"
+        f"{exactly(chosen.budget)} and {_words(rule)} bring {name(target)} from {span(before, terms.bound)} to "
+        f"{span(after)} ({gain}) for {percent(rule.load)} more requests{better}"
     )
     return Recommendation(why, _settings(rule, chosen.budget, terms), chosen.budget, _beside(rule, chosen, target))
+
+
+def _why_not(before: float, possible: float, budget: float, terms: Terms) -> str:
+    """Return why nothing is recommended."""
+    called, gain = name(terms.target), percent(max(0.0, _gain(before, possible)))
+    if _gain(before, possible) >= WORTH:
+        why = f"{exactly(budget)} is too little: no rule takes {percent(WORTH)} off {called}, the oracle takes {gain}"
+        return f"{why}; allow more, or leave `hedge` out"
+    if before >= terms.bound:
+        why = (
+            f"how much longer than {span(terms.bound)} {called} is without hedging is not in this log, which was hedged"
+        )
+        return f"{why}: log some hours without"
+    why = f"hedging buys nothing here: at {exactly(budget)} even the oracle takes only {gain} off {called}"
+    return f"{why}; leave `hedge` out"
 
 
 def _best(tried: Tried, target: float) -> Measured:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from quickthorn_server.simulation.logs import LeftOut
@@ -65,9 +66,7 @@ def why_untold(population: Population, terms: Terms, share: float) -> str:
     takes, drawn = round(BEYOND / (1 - share)), terms.requests - terms.warm_up
     if population.times is not None and population.times < takes:
         return f"it takes {takes:,} times, and there are {population.times:,}"
-    if drawn < takes:
-        return f"it takes {takes:,} calls, and {drawn:,} of --requests count"
-    return "lanes that might have taken so long were stopped before they spoke"
+    return f"it takes {takes:,} calls, and {drawn:,} of --requests count"
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
@@ -107,13 +106,16 @@ def below(report: Report) -> Iterator[str]:
         yield from (f"     {line}" for line in report.recommendation.settings)
     if report.recommendation.beside and report.tells(SHARES[-1]):
         yield f"   but {report.recommendation.beside}"
-    could = ", ".join(f"{exactly(budget)} {span(time)}" for budget, time in report.possible.items())
+    could = ", ".join(f"{exactly(budget)} {span(time, report.terms.bound)}" for budget, time in report.possible.items())
     yield f"the best possible {name(report.terms.target)} by budget: {could}"
     yield from (f"note: {remark}" for remark in _remarks(report))
 
 
 def described(report: Report) -> Json:
-    """Return all of it as JSON: times in seconds, shares as fractions, null = not known."""
+    """Return all of it as JSON: times in seconds, shares as fractions, null = not known.
+
+    Times from `at_least_from_s` on are only known to be at least that long.
+    """
     source, terms, advice = report.source, report.terms, report.recommendation
     return {
         "source": {
@@ -129,6 +131,7 @@ def described(report: Report) -> Json:
         "target": terms.target,
         "max_parallel": terms.max_parallel,
         "burst": terms.burst,
+        "at_least_from_s": None if terms.bound == inf else terms.bound,
         "none": _json(report.without, report),
         "budgets": [
             {"budget": tried.budget, "rules": [_json(rule, report) for rule in tried.rules]} for tried in report.tried
@@ -143,15 +146,10 @@ def _row(budget: str, rule: Measured, report: Report) -> tuple[str, ...]:
     return (
         budget,
         f"{rule.rule} {rule.setting}".strip(),
-        *_times(rule, report.tells),
+        *(span(rule.at(share), report.terms.bound) if report.tells(share) else _UNTOLD for share in SHARES),
         percent(rule.load) if rule.rule != "none" else "",
         _cost(rule, report.terms) if rule.rule != "none" else "",
     )
-
-
-def _times(rule: Measured, tells_: Callable[[float], bool]) -> Iterator[str]:
-    for share in SHARES:
-        yield span(rule.at(share)) if tells_(share) else _UNTOLD
 
 
 def _cost(rule: Measured, terms: Terms) -> str:

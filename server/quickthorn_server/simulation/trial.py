@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from quickthorn_server.simulation.engine import Policy, simulate
 from quickthorn_server.simulation.measure import Bill, Measured, measured, percentile
@@ -24,6 +25,7 @@ class Terms:
     """What is tried: *target* percentile (0..1), lanes, *burst* of the purse, and *requests* that *seed* draws.
 
     *delay* in seconds of the rule `fixed`, None = the shortest that the budget pays for; *share* of `percentile`.
+    *bound*: times as long may be longer.
     """
 
     target: float
@@ -34,6 +36,7 @@ class Terms:
     delay: float | None
     share: float
     bill: Bill
+    bound: float = inf
 
     @property
     def warm_up(self) -> int:

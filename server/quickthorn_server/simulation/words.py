@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-_MILLISECOND, _THREE_FIGURES, _FEW, _NEARLY_ALL = 1e-3, 1e3, 0.1, 0.99
+from math import inf
+
+_MILLISECOND, _THREE_FIGURES, _FEW, _NEARLY_ALL, _ROUNDING = 1e-3, 1e3, 0.1, 0.99, 1e-6
 
 
 def percent(share: float) -> str:
@@ -26,8 +28,10 @@ def name(share: float) -> str:
     return f"p{share * 100:g}"
 
 
-def span(seconds: float) -> str:
-    """Return a time for people, three figures of it."""
+def span(seconds: float, bound: float = inf) -> str:
+    """Return a time for people, three figures of it; from *bound* on it is only known to be more."""
+    if seconds >= bound * (1 - _ROUNDING):
+        return f"> {span(bound)}"
     if seconds < _MILLISECOND:
         return f"{seconds * 1e6:.3g} us"
     if seconds < 1:
