@@ -16,8 +16,9 @@ from quickthorn_server.simulation.logs import Log, Timed
 from quickthorn_server.simulation.measure import Bill, Measured, measured, percentile
 from quickthorn_server.simulation.oracle import Oracle
 from quickthorn_server.simulation.population import Curve, of_log
+from quickthorn_server.simulation.profiles import PROFILES
 from quickthorn_server.simulation.recommend import recommended
-from quickthorn_server.simulation.trial import Terms, Tried
+from quickthorn_server.simulation.trial import Terms, Trial, Tried
 
 
 def lanes(*times: float, backend: str = "a", tokens: int = 0) -> list[Timed]:
@@ -71,7 +72,7 @@ def test_sizes_bind_the_lanes_of_a_call() -> None:
 
 
 def test_what_was_stopped_bounds_what_is_known() -> None:
-    """A percentile that no lane was let reach is at least so long; who was stopped before others spoke bounds nothing."""
+    """A percentile that no lane was let reach is at least so long; an early stop bounds nothing."""
     log = Log(tuple(lanes(*[0.5] * 9800, *[-0.8] * 200)), 10_000, "x")
     population = of_log(log, "a", ("a",))
     assert population.bound == 0.8
@@ -134,6 +135,15 @@ def test_the_oracle_gains_nothing_where_lanes_are_alike() -> None:
     times = [dice.lognormvariate(0, 1.5) for _ in range(1000)]
     calls = rows(*((time, time) for time in times))
     assert Oracle(calls).best(0.99, 0.1, 2).time == pytest.approx(percentile(sorted(times), 0.99), rel=1e-6)
+
+
+def test_warm_up_does_not_count() -> None:
+    """The first fifth of the calls teaches the rules, and is in no percentile."""
+    terms = replace(TERMS, requests=1000)
+    trial = Trial(PROFILES["stall"], terms, lambda _: None)
+    drawn = PROFILES["stall"].rows(1000, 2, terms.seed)
+    assert trial.none.times == sorted(row.lanes[0] for row in drawn[200:])
+    assert [len(rule.times) for rule in trial.at(0.05).rules] == [800] * 4
 
 
 TERMS = Terms(target=0.5, max_parallel=2, burst=50, requests=100, seed=1, delay=None, share=0.95, bill=Bill())

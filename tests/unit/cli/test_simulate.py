@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from quickthorn_server.cli import main
+from quickthorn_server.config import parse
 from quickthorn_server.core.attempt import Cause, Outcome
 from quickthorn_server.simulation.profiles import PROFILES
 from tests.unit.cli.test_simulate_logs import lane, recorded
@@ -88,9 +89,20 @@ def test_the_oracle_is_never_beaten_at_its_target(tmp_path: Path) -> None:
     assert all(rule["extra_load"] <= 0.1 + 50 / 8000 for rule in rules.values())
 
 
+def test_what_is_recommended_can_be_configured() -> None:
+    """The lines are those of a route, as the configuration understands them."""
+    settings = described("--profile", "stall", "--budget", "2%", "--requests", "10000")["recommendation"]["settings"]
+    assert settings == ["hedge: {delay: auto, target: p99, max_parallel: 2}", "budget: {hedges: 2%, burst: 50}"]
+    backends = "backends: [{name: a, provider: local}, {name: b, provider: local}]"
+    route = "\n    ".join(("  - name: r", "backends: [a, b]", *settings))
+    hedge = parse(f"{backends}\nroutes:\n{route}\n", "q.yaml", {}).routes["r"].hedge
+    assert hedge is not None
+    assert hedge.target == 0.99
+
+
 def test_the_smallest_budget_that_does_is_recommended() -> None:
     """Of several; they are tried from small to large."""
-    found = described("--profile", "stall", "--budget", "20%", "--budget", "5%", "--requests", "20000")
+    found = described("--profile", "stall", "--budget", "20%", "--budget", "5%", "--requests", "10000")
     assert [each["budget"] for each in found["budgets"]] == [0.05, 0.2]
     assert found["recommendation"]["budget"] == 0.05
 
