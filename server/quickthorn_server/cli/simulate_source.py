@@ -87,6 +87,8 @@ def _read(file: Path, wanted: Wanted) -> Log:
     text = sys.stdin.read() if file == _STDIN else file.read_text(encoding="utf-8-sig", errors="replace")
     if not text.strip():
         raise LogError("it is empty")
+    if "\0" in text:
+        raise LogError("it is no text; unpack it first if it is packed")
     lines = StringIO(text, newline="")
     return read_records(lines, wanted.where) if text.lstrip().startswith("{") else read_csv(lines, wanted)
 

@@ -223,4 +223,4 @@ def _instant(text: str) -> float | None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(name for name in names if name)
+    return ", ".join(name for name in names if name and name.isprintable())

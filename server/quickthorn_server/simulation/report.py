@@ -155,7 +155,7 @@ def _row(budget: str, rule: Measured, report: Report) -> tuple[str, ...]:
 def _cost(rule: Measured, terms: Terms) -> str:
     if not terms.bill.known:
         return f"<= {percent(rule.cost)}"
-    return f"{percent(rule.cost)}, {dollars(rule.cost_per_call * 1000)} per 1,000"
+    return f"{percent(rule.cost)}, {dollars(rule.cost_per_call * 1000)} per 1,000 calls"
 
 
 def _remarks(report: Report) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import sys
@@ -302,6 +303,14 @@ def test_an_empty_log_is_said(tmp_path: Path) -> None:
     """Instead of a table of nothing."""
     (tmp_path / "log.csv").write_text(" \n")
     assert simulated(tmp_path / "log.csv").output == f"{tmp_path / 'log.csv'}: it is empty\n"
+    (tmp_path / "log.csv").write_text("ttft_s\n0\n")
+    assert simulated(tmp_path / "log.csv").output.splitlines() == [
+        f"{tmp_path / 'log.csv'}: it holds no time that can be used",
+        "  left out 1: the time is 0 (line 2)",
+    ]
+    (tmp_path / "log.csv").write_bytes(gzip.compress(b"ttft_s\n0.5\n"))
+    packed = f"{tmp_path / 'log.csv'}: it is no text; unpack it first if it is packed\n"
+    assert simulated(tmp_path / "log.csv").output == packed
 
 
 def test_profiles_are_listed() -> None:
