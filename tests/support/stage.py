@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.catalogue import Backend, BreakerRule, Entry, Limits, RetryRule, Route, Timeouts
+from quickthorn_server.core.catalogue import Backend, BreakerRule, BudgetRule, Entry, Limits, RetryRule, Route, Timeouts
 from quickthorn_server.core.chunk import Burst
 from quickthorn_server.core.content import Message, Part, Role, Text
 from quickthorn_server.core.decision import Decision
@@ -136,11 +136,13 @@ class Stage:
         timeouts: Timeouts | None = None,
         rule: BreakerRule | None = None,
         limits: Limits | None = None,
+        budget: BudgetRule | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.players = dict(players)
         self.reaper = Reaper()
         self.ended: list[str] = []
+        self.decisions: list[Decision] = []
         self.circuits: list[tuple[str, Circuit]] = []
         self.backends = tuple(
             Backend(
@@ -159,7 +161,7 @@ class Stage:
             backend.name: CountedBreaker(backend, loop.time, self.circuit_changed) for backend in self.backends
         }
         breakers._all.update(self.breakers)
-        purses = Purses([Route("default", (), budget=UNBOUNDED)])
+        purses = Purses([Route("default", (), budget=budget or UNBOUNDED)])
         self.limiters = Limiters(self.backends, loop.time)
         estate = Estate(self.players, breakers, self.limiters, purses, Latency([]), self, self.reaper, random.Random(1))
         self.alarms = estate.alarms
@@ -175,6 +177,7 @@ class Stage:
     def call_ended(self, decision: Decision) -> None:
         """Remember how."""
         self.ended.append(decision.ended)
+        self.decisions.append(decision)
 
     @property
     def reports(self) -> Counter[str]:
