@@ -14,6 +14,8 @@ REQUIRED ?=
 BENCH ?= full
 # How much `make bench-hedging` judges: full or short.
 HEDGING ?= full
+# How long `make chaos` takes: full or short.
+CHAOS ?= full
 BIN := .venv/bin
 CODE := server clients/python tests examples bench tools
 
@@ -75,6 +77,10 @@ bench: develop ## Measure CPU and latency beside two floors, 4 minutes; BENCH=sh
 .PHONY: bench-hedging
 bench-hedging: develop ## Judge the hedging policy beside the optimum, 25 minutes; HEDGING=short for half of one
 	@$(BIN)/python -m bench.hedging $(HEDGING)
+
+.PHONY: chaos
+chaos: develop ## Break providers on purpose and see what callers notice, 20 minutes; CHAOS=short for 5
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 .PHONY: conformance
 conformance: develop ## Prove the clients of every language whose toolchain is here by the same cases

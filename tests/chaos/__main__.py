@@ -1,0 +1,154 @@
+"""Break providers on purpose, and see what callers notice: `python -m tests.chaos --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.chaos import callers, form, one_of_three, providers, soak
+from tests.chaos.form import Form
+from tests.chaos.house import House, Plan
+from tests.chaos.judge import Verdict
+
+SEED = 20261120
+Scenario = Callable[[int, Form], Verdict]
+
+LOUD: Mapping[str, Scenario] = {
+    **{f"one_of_three/{name}": partial(one_of_three.run, name) for name in one_of_three.MODES},
+    "total_outage": providers.total_outage,
+    "brown_out": providers.brown_out,
+    "light_tail": providers.light_tail,
+    "cancel": callers.cancel,
+    "slow_readers": callers.slow_readers,
+    "overload": callers.overload,
+}
+"""Those that need the machine for themselves."""
+
+QUIET: Mapping[str, Scenario] = {
+    "breaker_opens": providers.breaker_opens,
+    "breaker_recovers": providers.breaker_recovers,
+    "losers": providers.losers,
+    "rescued": providers.rescued,
+    "pool": providers.pool,
+    "killed": providers.killed,
+    "deadline": callers.deadline,
+    "too_many": callers.too_many,
+}
+"""Those that may run beside the soak."""
+
+SOAK = "soak"
+NAMES = (*LOUD, *QUIET, SOAK)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what is asked for; return 0 when every scenario passed."""
+    given = _arguments(arguments)
+    chosen = [name for name in NAMES if any(fnmatchcase(name, each) for each in given.scenario or ["*"])]
+    if not chosen:
+        sys.stderr.write(f"no such scenario; there are: {' '.join(NAMES)}\n")
+        return 2
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="quickthorn-chaos-") as folder:
+        where = Path(given.keep or folder)
+        made = (form.short if given.form == "short" else form.full)(where)
+        made = replace(made, rate=min(made.rate, given.rate or _rate(made, given.seed)))
+        _say(f"{len(chosen)} scenarios, {made.calls} calls of each mode at {made.rate:.0f}/s", given)
+        verdicts = _run(chosen, given.seed, made, lambda verdict: _say(verdict.line, given))
+    result = summary(verdicts)
+    if given.out:
+        _write(Path(given.out), result, verdicts, made, time.monotonic() - began)
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 1 if result["failed"] else 0
+
+
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("form", nargs="?", choices=["full", "short"], default="full", help="20 or 5 minutes")
+    parser.add_argument("--scenario", action="append", metavar="NAME", help="a pattern of names; may be repeated")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"default {SEED}")
+    parser.add_argument(
+        "--rate", type=float, help="calls a second; default: half of what the machine carries, at most 1000"
+    )
+    parser.add_argument("--json", action="store_true", help="print nothing but the last line")
+    parser.add_argument("--out", metavar="FILE", help="write all figures to FILE")
+    parser.add_argument("--keep", metavar="FOLDER", help="leave logs and configurations in FOLDER")
+    return parser.parse_args(arguments)
+
+
+def _rate(made: Form, seed: int) -> float:
+    """Return half of the calls a second that the server carries with nothing wrong, as a round number."""
+    with House("rate", seed, made.folder, Plan()) as house:
+        house.warm()
+        calls, _ = house.calls(house.job("rate", workers=48, seconds=3.0))
+    return max(50.0, sum(seen.ok for seen in calls) / 3.0 / 2 // 50 * 50)
+
+
+def _run(chosen: Sequence[str], seed: int, made: Form, tell: Callable[[Verdict], None]) -> list[Verdict]:
+    """Run scenarios one after the other, the quiet ones beside the soak."""
+    found: list[Verdict] = []
+
+    def run(name: str, scenario: Scenario) -> None:
+        try:
+            verdict = scenario(seed, made)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the others still run
+            verdict = Verdict(name, seed, 0, faults=[f"{type(error).__name__}: {error}"])
+        found.append(verdict)
+        tell(verdict)
+
+    for name in chosen:
+        if name in LOUD:
+            run(name, LOUD[name])
+    beside = threading.Thread(target=run, args=(SOAK, soak.soak))
+    if SOAK in chosen:
+        beside.start()
+    for name in chosen:
+        if name in QUIET:
+            run(name, QUIET[name])
+    if SOAK in chosen:
+        beside.join()
+    return found
+
+
+def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return the figures by the names they are judged by; null = its scenario did not run."""
+    figures = {name: value for verdict in verdicts for name, value in verdict.figures.items()}
+    bounded = [verdict.amplification for verdict in verdicts if verdict.amplification is not None]
+    return {
+        "scenarios": len(verdicts),
+        "passed": sum(not verdict.faults for verdict in verdicts),
+        "failed": sum(bool(verdict.faults) for verdict in verdicts),
+        "client_visible_failures": sum(verdict.failures for verdict in verdicts),
+        "max_amplification": round(max(bounded), 3) if bounded else None,
+        "cancel_p99_ms": figures.get("cancel_p99_ms"),
+        "cancel_floor_p99_ms": figures.get("cancel_floor_p99_ms"),
+        "rss_growth_mb": next((v.figures["rss_growth_mb"] for v in verdicts if v.name == SOAK), None),
+    }
+
+
+def _write(path: Path, result: dict[str, Any], verdicts: Sequence[Verdict], made: Form, took: float) -> None:
+    ran = {"calls": made.calls, "rate": made.rate, "took_s": round(took), "cores": os.cpu_count()}
+    machine = {"python": platform.python_version(), "load": [round(each, 2) for each in os.getloadavg()]}
+    each = [asdict(verdict) for verdict in verdicts]
+    path.write_text(json.dumps({**result, "ran": ran | machine, "verdicts": each}, indent=2) + "\n", "utf-8")
+
+
+def _say(line: str, given: argparse.Namespace) -> None:
+    if not given.json:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
