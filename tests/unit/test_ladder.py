@@ -12,7 +12,16 @@ import pytest
 
 from quickthorn import fold
 from quickthorn_server.core.call import Call
-from quickthorn_server.core.catalogue import BreakerRule, Catalogue, Entry, HedgeRule, RetryRule, Route, Strategy
+from quickthorn_server.core.catalogue import (
+    BreakerRule,
+    Catalogue,
+    Entry,
+    HedgeRule,
+    OnBreak,
+    RetryRule,
+    Route,
+    Strategy,
+)
 from quickthorn_server.core.chunk import End, FinishReason, TextDelta
 from quickthorn_server.core.completion import Completion
 from quickthorn_server.core.content import Message, Part, Role, Text
@@ -200,6 +209,38 @@ def test_a_failed_hedge_does_not_lead_to_a_lower_tier_while_the_first_goes_on() 
         trace = (await cast.completed(plan)).trace
         assert [lane[0::3] for lane in cast.lanes()] == [("a", 0.0), ("b", 0.1), ("c", 1.0)]
         assert trace.rung == "lower_tier"
+
+    run_virtual(play())
+
+
+def test_a_lower_tier_replaces_a_winner_that_broke_once_nobody_above_is_left() -> None:
+    """Who was stopped for the winner is not there to be waited for."""
+
+    async def play() -> None:
+        breaks: list[Step] = [(0.2, TextDelta(0, "half")), (0.1, BackendError(Failure.LOST))]
+        cast = cast_of(a=Scripted(breaks), b=Scripted(silent(9)), c=Scripted(says("low", after=0.05)))
+        plan = planned(cast, Entry("a"), Entry("b"), low("c"), hedge=HedgeRule(delay=0.1))
+        assert (await cast.completed(plan)).trace.rung == "lower_tier"
+        assert [lane[:3] for lane in cast.lanes()] == [
+            ("a", "first", "broke"),
+            ("b", "silence", "lost"),
+            ("c", "failover", "won"),
+        ]
+
+    run_virtual(play())
+
+
+def test_a_lower_tier_may_continue_a_stream() -> None:
+    """Where nobody above it is left to; the trace says both."""
+
+    async def play() -> None:
+        breaks: list[Step] = [(0.1, TextDelta(0, "half")), (0.1, BackendError(Failure.LOST))]
+        cast = cast_of(a=Scripted(breaks), c=Scripted(says("low")))
+        plan = planned(cast, Entry("a"), low("c"), on_break=OnBreak.CONTINUE, ladder=CANNED)
+        assert (await cast.streamed(plan)).error is None
+        assert cast.trace.rung == "lower_tier"
+        assert cast.trace.degraded.endswith("lower_tier: c (tier economy) answered, a lost")
+        assert cast.trace.degraded.startswith("a broke, c continued (")
 
     run_virtual(play())
 
