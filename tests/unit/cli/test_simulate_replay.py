@@ -59,12 +59,13 @@ def test_the_purse_is_kept_to(tmp_path: Path) -> None:
 
 
 def test_auto_says_why(tmp_path: Path) -> None:
-    """In the column of reasons, quoted where it holds a comma."""
-    assert replayed(tmp_path, FIVE).exit_code == 0
-    reasons = decided(tmp_path, "reason")
-    assert len(reasons) == 5
-    assert all(reason for (reason,) in reasons)
-    assert decided(tmp_path, "delay_s") == [("",)] * 5
+    """In the column of reasons; a cell that holds a comma or a quote is quoted."""
+    assert replayed(tmp_path, (*FIVE, '"f, or ""g""",50,10,1,1')).exit_code == 0
+    assert all(reason for (reason,) in decided(tmp_path, "reason"))
+    assert decided(tmp_path, "delay_s") == [("",)] * 6
+    assert decided(tmp_path, "request")[-1] == ('f, or "g"',)
+    with (tmp_path / "OUT.csv").open(newline="") as lines:
+        assert {len(row) for row in csv.reader(lines)} == {5}
 
 
 def test_further_lanes_are_read_or_drawn(tmp_path: Path) -> None:
