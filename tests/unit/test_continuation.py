@@ -115,9 +115,8 @@ EXACT = Joined(Seam(0, 3, "a", "b", Method.ANCHOR))
 
 def test_the_seam_stands_where_the_text_goes_on() -> None:
     """What comes before it came before it: reports and thinking are not held back."""
-    events = joined(
-        anchored("abc"), [UsageReport(Usage(4, 4)), ReasoningDelta(0, "?"), TextDelta(1, "ab")], [TextDelta(1, "cd")]
-    )
+    before: list[Chunk] = [UsageReport(Usage(4, 4)), ReasoningDelta(0, "?")]
+    events = joined(anchored("abc"), [*before, TextDelta(1, "ab"), TextDelta(1, "cd")])
     assert events == [Said([UsageReport(Usage(5, 6)), ReasoningDelta(1, "?")]), EXACT, Said([TextDelta(0, "d")])]
 
 

@@ -162,7 +162,7 @@ class Carried:
         self.delivered += sum(utf8_size(chunk.text) for chunk in chunks if type(chunk) is TextDelta)
         if self._said is not None:
             self._said.add(chunks)
-        if self.takeover is not None and self.takeover.broken is None:
+        if self.takeover is not None:
             self.takeover.draft.add(chunks)
 
     def take_over(self, broken: Lane, error: BackendError) -> Takeover:
