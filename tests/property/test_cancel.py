@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from quickthorn_server.core.catalogue import Timeouts
+from quickthorn_server.core.catalogue import OnBreak, Timeouts
 from quickthorn_server.core.chunk import Burst, Chunk, End, FinishReason, Opened, ReasoningDelta, TextDelta
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Failure
@@ -22,6 +22,7 @@ from tests.support.virtual import run_virtual
 STOP = End(FinishReason.STOP)
 SILENT: Score = [(10_000.0, [STOP])]
 BIG = TextDelta(0, "x" * 200_000)
+CONTINUES = {"on_break": OnBreak.CONTINUE}
 
 
 def says(*words: str, after: float = 0.1) -> Score:
@@ -82,6 +83,21 @@ SCENARIOS = {
     ),
     "a stream that breaks": Scenario(
         {"a": [(0.1, [TextDelta(0, "half")]), *fails(Failure.LOST)], "b": says("x")}, {}, ends="STREAM_BROKEN"
+    ),
+    "a stream that breaks and goes on": Scenario(
+        {
+            "a": [(0.1, [TextDelta(0, "half")]), *fails(Failure.LOST)],
+            "b": fails(Failure.UNAVAILABLE),
+            "c": [(0.1, [TextDelta(0, "ha")]), *says("lf", " and half")],
+        },
+        CONTINUES,
+        close_after=0.2,
+    ),
+    "a stream that breaks, goes on and breaks": Scenario(
+        {"a": [(0.1, [TextDelta(0, "half")]), *fails(Failure.LOST)], "b": [(0.1, [TextDelta(0, "x")]), (10.0, [STOP])]},
+        CONTINUES,
+        timeouts=Timeouts(idle=1.0),
+        ends="STREAM_BROKEN",
     ),
     "a lane that times out": Scenario(
         {"a": SILENT, "b": says("x")}, {}, timeouts=Timeouts(first_token=0.5, idle=0.5), close_after=0.2
@@ -191,7 +207,11 @@ def random_scenario(dice: random.Random) -> Scenario:
     backends = dice.choice(["a", "ab", "abc"])
     return Scenario(
         {name: _score(dice) for name in backends},
-        {"delay": dice.choice([None, 0.0, 0.1, 0.3]), "attempts": dice.randint(1, 4)},
+        {
+            "delay": dice.choice([None, 0.0, 0.1, 0.3]),
+            "attempts": dice.randint(1, 4),
+            "on_break": dice.choice(list(OnBreak)),
+        },
         unary=dice.random() < 0.4,
         deadline=dice.choice([None, None, 0.5, 2.0]),
         close_after=dice.choice([0.0, 0.0, 0.2, 2.0]),

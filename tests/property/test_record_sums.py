@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from quickthorn.v1.record_pb2 import DecisionRecord
 from quickthorn_server.core.attempt import Outcome
 from quickthorn_server.core.call import Call, Rpc
-from quickthorn_server.core.catalogue import Backend, BreakerRule, RetryRule
+from quickthorn_server.core.catalogue import Backend, BreakerRule, OnBreak, RetryRule
 from quickthorn_server.core.chunk import End, FinishReason, TextDelta, UsageReport, Vectors
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.embedding import EmbedPrompt, Vector
@@ -34,7 +34,7 @@ from quickthorn_server.execution.purses import Purses
 from quickthorn_server.execution.reaper import Reaper
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import PROMPT, Step, Told
-from tests.support.decisions import PLAN
+from tests.support.decisions import NEEDS, PLAN
 from tests.support.virtual import run_virtual
 
 NAMES = ("a", "b", "c")
@@ -117,6 +117,8 @@ async def _played(seed: int) -> None:
             whole=rpc is Rpc.EMBED or dice.random() < 0.3,
             failover=dice.random() < 0.9,
             max_first_token=dice.choice([None, None, 0.1, 1.0]),
+            on_break=dice.choice(list(OnBreak)),
+            outline=NEEDS._replace(provider_tools=False),
         )
         now = asyncio.get_running_loop().time()
         call = Call(str(number), "r", now, dice.choice([None, None, now + 0.5]), rpc)
