@@ -47,6 +47,7 @@ class Schedule:
         "_admit_in_panic",
         "_affords",
         "_asked",
+        "_call",
         "_deadline",
         "_ended",
         "_failover",
@@ -110,6 +111,7 @@ class Schedule:
         self._admit = admit
         self._admit_in_panic = admit_in_panic
         self._purses = purses
+        self._call: int | None = None  # its number, once it has begun
         self._healthy = healthy
         self._random = random_
         self._deadline = deadline  # what would start later need not start
@@ -166,7 +168,7 @@ class Schedule:
 
     def first(self) -> Start | None:
         """Take who is asked first.  A call that may not fail over asks the first candidate or nobody."""
-        self._purses.feed()
+        self._call = self._purses.feed()
         if self._failover:
             return self._fresh_one(Cause.FIRST)
         backend = self._next(Cause.FIRST)
@@ -186,7 +188,7 @@ class Schedule:
             return "the call may start no more lanes"
         if self._stopped:
             return "a provider asked not to be asked again"
-        if not self._purses.hedges.pays_for(self._priority):
+        if not self._purses.hedges.pays_for(self._priority, self._call):
             return "the purse for hedges is empty"
         return self._affords()
 
@@ -259,7 +261,7 @@ class Schedule:
                 self._standby.refused(self._refused[-1])
             return None
         if purse is not None:
-            purse.pay()
+            purse.pay(self._call if cause is Cause.SILENCE else None)
         if self._spared:
             self._spared = tuple(each for each in self._spared if each is not backend)
         self._started += 1
