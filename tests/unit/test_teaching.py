@@ -40,12 +40,12 @@ class Pupil:
         self.told.append((at, [each._replace(seconds=round(each.seconds, 6)) for each in lanes]))
         return True
 
-    def started(self, route: str, first: str, now: float) -> None:
+    def started(self, route: str, first: str, input_tokens: int, now: float) -> None:
         """Write it down."""
         assert (route, now) == ("default", asyncio.get_running_loop().time())
         self.under_way.append((first, now))
 
-    def left(self, route: str, first: str, began: float) -> None:
+    def left(self, route: str, first: str, input_tokens: int, began: float) -> None:
         """Cross it out."""
         assert route == "default"
         self.under_way.remove((first, began))

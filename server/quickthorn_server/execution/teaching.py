@@ -17,7 +17,7 @@ from quickthorn_server.execution.lane import Lane
 class Learning(Protocol):
     """Who learns when to hedge.  Whoever is told that a call has `started` is told what came of it, too."""
 
-    def started(self, route: str, first: str, now: float) -> None:
+    def started(self, route: str, first: str, input_tokens: int, now: float) -> None:
         """Take in that a call of *route* has asked its *first* backend."""
         ...
 
@@ -25,7 +25,7 @@ class Learning(Protocol):
         """Take in what one race showed until *now*; returns whether `recompute` is due."""
         ...
 
-    def left(self, route: str, first: str, began: float) -> None:
+    def left(self, route: str, first: str, input_tokens: int, began: float) -> None:
         """Take in that a call that had started at *began* shows nothing."""
         ...
 
@@ -44,7 +44,7 @@ class Teaching:
     def started(self, plan: Plan, first: Lane, *, whole: bool) -> None:
         """Tell of a call that begins with *first*; *whole*: replies come in one piece, and show nothing of streams."""
         if _shows_streams(plan, whole=whole):
-            self._learners.started(plan.route.name, first.backend.name, first.started_at)
+            self._learners.started(plan.route.name, first.backend.name, plan.input_tokens, first.started_at)
 
     def settled(self, plan: Plan, lanes: Sequence[Lane], *, whole: bool) -> None:
         """Tell of a race that is decided, or over."""
@@ -53,7 +53,7 @@ class Teaching:
         route, first = plan.route.name, lanes[0]
         heard = lessons(lanes, self._loop.time())
         if not heard:
-            self._learners.left(route, first.backend.name, first.started_at)
+            self._learners.left(route, first.backend.name, plan.input_tokens, first.started_at)
         elif self._learners.settled(route, plan.input_tokens, heard, first.started_at + _took(heard)):
             self._loop.call_soon(self._conclude, route)
 

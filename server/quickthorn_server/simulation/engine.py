@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from math import inf
 from typing import NamedTuple, Protocol
 
 from quickthorn_server.core.catalogue import BudgetRule, Entry, HedgeRule, Route
+from quickthorn_server.core.request import Priority
 from quickthorn_server.execution.hedging.learners import Heard
 from quickthorn_server.execution.purses import Purse, Purses
 
@@ -23,7 +25,6 @@ LANES = ("primary", "hedge", "hedge2", "hedge3")
 """The backends of its lanes."""
 
 _PROGRESS = 10_000  # rows from one report to the next
-_KEPT_BACK = 0.1  # of the burst: for critical calls, which are not played
 
 
 class Row(NamedTuple):
@@ -84,7 +85,7 @@ def simulate(
     rule = BudgetRule(hedges=budget, burst=burst)
     route = Route(ROUTE, entries, hedge=HedgeRule(max_parallel=max_parallel), budget=rule)
     purses = Purses([route])
-    game = _Game(rows, policy(route, purses), purses[ROUTE].hedges, burst)
+    game = _Game(rows, policy(route, purses), purses[ROUTE].hedges)
     for number in range(len(rows)):
         game.arrive(number, seed + number)
         if progress is not None and number % _PROGRESS == 0:
@@ -95,11 +96,10 @@ def simulate(
 class _Game:
     """The calls that are under way, and the instants at which something happens to them."""
 
-    def __init__(self, rows: Sequence[Row], pilot: Pilot, purse: Purse, burst: int) -> None:
+    def __init__(self, rows: Sequence[Row], pilot: Pilot, purse: Purse) -> None:
         self._rows = rows
         self._pilot = pilot
         self._purse = purse
-        self._least = 1_000_000 + round(1_000_000 * burst * _KEPT_BACK) if burst >= 1 / _KEPT_BACK else 1_000_000
         self._events: list[tuple[float, int, int]] = []  # instant, call, lane to start then; 0 = it is decided
         self._planned: list[Planned] = []
         self._hedged = [0] * len(rows)
@@ -119,8 +119,15 @@ class _Game:
             heappush(self._events, (row.arrival + planned.delay, number, 1))
 
     def ended(self) -> list[Outcome]:
-        """Let all that is under way end."""
-        self._advance(float("inf"))
+        """Let all that is under way end, as if calls went on coming: the rows are over, their traffic is not."""
+        rows = self._rows
+        gap = (rows[-1].arrival - rows[0].arrival) / len(rows) if rows else 0.0
+        now = rows[-1].arrival if rows else 0.0
+        while self._events and gap > 0.0:
+            now += gap
+            self._advance(now)
+            self._purse.feed()
+        self._advance(inf)
         return [outcome for outcome in self._outcomes if outcome is not None]
 
     def _advance(self, until: float) -> None:
@@ -136,8 +143,8 @@ class _Game:
         """Start *lane* of a call in which nobody has spoken, if the purse pays."""
         row, planned = self._rows[number], self._planned[number]
         delay = planned.delay or 0.0
-        if self._purse.held >= self._least:
-            self._purse.pay()
+        if self._purse.pays_for(Priority.NORMAL, number + 1):
+            self._purse.pay(number + 1)
             self._hedged[number] = lane
         else:
             self._planned[number] = planned._replace(reason="the purse for hedges is empty")

@@ -84,7 +84,7 @@ class _Auto:
         self._lanes = LANES[: _most(route)]
 
     def plan(self, turn: int, input_tokens: int, now: float) -> Planned:
-        self._learners.started(ROUTE, LANES[0], now)
+        self._learners.started(ROUTE, LANES[0], input_tokens, now)
         advice = self._learners.advice(ROUTE, self._lanes, input_tokens)
         if advice.delay is None:
             return Planned(None, 1, advice.why)

@@ -105,9 +105,10 @@ class Watch:
         """Return the log-likelihood ratio of a change against none."""
         total, beyond = 0.0, 0.0
         for band in range(_BANDS - 1, -1, -1):
-            spoke = counts[_BANDS + band]
-            expected = self._whole[band] * beyond + counts[2 * _BANDS + band]
-            total += _apart(spoke, expected, self._spoken[band])
+            spoke, known, whole = counts[_BANDS + band], self._spoken[band], self._whole[band]
+            expected = whole * beyond + counts[2 * _BANDS + band]
+            finest = whole / known if known else 0.0  # what is between two known lanes is not known to be nothing
+            total += _apart(spoke, max(expected, spoke * finest), known)
             beyond += counts[band]
         return total
 

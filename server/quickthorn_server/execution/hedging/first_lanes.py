@@ -7,8 +7,8 @@ from math import exp, inf
 from typing import NamedTuple
 
 from quickthorn_server.execution.hedging.change import Watch
-from quickthorn_server.execution.hedging.in_flight import Batch, InFlight
-from quickthorn_server.execution.hedging.sizes import Scale, Sized, scale
+from quickthorn_server.execution.hedging.in_flight import Batch, InFlight, Told
+from quickthorn_server.execution.hedging.sizes import Scale, Sized, scale, size_class, usual_size
 from quickthorn_server.execution.hedging.survival import Curve, Survival, bin_of
 
 _MEMORY = 40_000.0  # lanes
@@ -74,25 +74,25 @@ class FirstLanes:
         """Return by how much the times of an input are longer than usual."""
         return 1.0 if self._scale is None else self._scale.of(tokens)
 
-    def start(self, now: float) -> None:
+    def start(self, tokens: int, now: float) -> None:
         """Count a call that begins."""
-        self._in_flight.start(now, self.known)
+        self._in_flight.start(now, size_class(tokens), self.known)
 
-    def leave(self, began: float) -> None:
+    def leave(self, tokens: int, began: float) -> None:
         """Count a call no longer that taught nothing."""
-        self._in_flight.end(began)
+        self._in_flight.end(began, size_class(tokens))
 
     def settle(self, race: Race, now: float) -> bool:
         """Learn from a race that is decided *now*; return whether it tells anything.
 
         One that began before all that is learned from does not: its like, had they been quick, would be missing.
         """
-        batch = self._in_flight.end(race.began)
+        batch = self._in_flight.end(race.began, size_class(race.tokens))
         if race.began < self._since:
             return False
-        place = self._learn(race, 0 if batch is None else self.known - batch.number)
+        self._learn(race, 0 if batch is None else self.known - batch.number)
         if batch is not None:
-            batch.told.append((race.began, place, race.lanes[0].spoke))
+            batch.told.append(Told(race.began, race.tokens, *race.lanes[0][2:]))
         for each in self._in_flight.passed(now - self._soon):
             self._compare(each)
         return True
@@ -100,8 +100,9 @@ class FirstLanes:
     def look(self, now: float) -> None:
         """Draw the curve anew, with all that are on their way counted as old as they are."""
         silent = [
-            (bin_of(age), batch.running * exp((batch.number - self.known) / _MEMORY))
+            (self._place(age, usual_size(size)), count * exp((batch.number - self.known) / _MEMORY))
             for age, batch in self._in_flight.running(now)
+            for size, count in batch.running.items()
         ]
         self._watch.compare_with(self._times.hazards(silent))
         self.curve = self._times.curve(silent)
@@ -126,23 +127,25 @@ class FirstLanes:
         self._scaled_at = self.known
         return True
 
-    def _learn(self, race: Race, late: int = 0) -> int:
-        """Learn from a race after which *late* others began that are known; return the bin of its time."""
+    def _learn(self, race: Race, late: int = 0) -> None:
+        """Learn from a race after which *late* others began that are known."""
         first = race.lanes[0]
-        place = bin_of(first.seconds / self.factor(race.tokens))
         self.known += 1
         self.recent.append(race)
-        self._times.add(place, first.spoke, late)
-        return place
+        self._times.add(self._place(first.seconds, race.tokens), first.spoke, late)
+
+    def _place(self, seconds: float, tokens: int) -> int:
+        """Return the bin of a time, with so much to read."""
+        return bin_of(seconds if self._scale is None else seconds / self._scale.of(tokens))
 
     def _compare(self, batch: Batch) -> None:
         """Hold a batch against what is known, once its calls are heard of or slow.
 
         All of them at once, in the order in which they began: those that are heard of first are the quick ones.
         """
-        for began, place, spoke in batch.lanes(bin_of(self._soon)):
-            self._watched.append(began)
-            latest = self._watch.add(place, spoke)
+        for lane in batch.lanes(self._soon):
+            self._watched.append(lane.began)
+            latest = self._watch.add(self._place(lane.seconds, lane.tokens), lane.spoke)
             if latest:
                 self._changed_at = self._watched[-min(latest, len(self._watched))]
 

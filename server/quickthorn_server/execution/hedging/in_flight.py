@@ -8,16 +8,27 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from typing import NamedTuple
+
+from quickthorn_server.execution.hedging.sizes import usual_size
 
 _OLDEST = 600.0  # seconds: nobody waits longer for a first content, so whoever is still here was lost
 _TICK = 1e-6  # seconds that two clocks' sums may be apart
 
 
-class Batch:
-    """Calls that began at about the same time: how many are on their way, and what those told that are not.
+class Told(NamedTuple):
+    """A call: when it began, how large its input was, and how many seconds it was silent; *spoke*: until it did."""
 
-    They began from *began* on, before *ends*, when *number* lanes were known.  *told*: when it began, the bin of its
-    time, and whether it spoke, for each.
+    began: float
+    tokens: int
+    seconds: float
+    spoke: bool
+
+
+class Batch:
+    """Calls that began at about the same time, from *began* on and before *ends*, when *number* lanes were known.
+
+    *running*: how many are on their way, by size class.  *told*: the others.
     """
 
     __slots__ = ("began", "ends", "number", "running", "told")
@@ -26,13 +37,17 @@ class Batch:
         self.began = began
         self.ends = ends
         self.number = number
-        self.running = 0
-        self.told: list[tuple[float, int, bool]] = []
+        self.running: dict[int, int] = {}
+        self.told: list[Told] = []
 
-    def lanes(self, slow: int) -> list[tuple[float, int, bool]]:
-        """Return them all in the order in which they began, those on their way as seen up to the bin *slow*."""
-        apart = (self.ends - self.began) / max(1, self.running)
-        return sorted(self.told + [(self.began + (each + 0.5) * apart, slow, False) for each in range(self.running)])
+    def lanes(self, seconds: float) -> list[Told]:
+        """Return them all in the order in which they began, those on their way as silent for *seconds*."""
+        sizes = [usual_size(size) for size, count in self.running.items() for _ in range(count)]
+        apart = (self.ends - self.began) / max(1, len(sizes))
+        silent = [
+            Told(self.began + (at + 0.5) * apart, tokens, seconds, spoke=False) for at, tokens in enumerate(sizes)
+        ]
+        return sorted(self.told + silent)
 
 
 class InFlight:
@@ -46,20 +61,27 @@ class InFlight:
         self._begins: list[float] = []
         self._passed = 0
 
-    def start(self, now: float, number: int) -> None:
-        """Count a call that begins when *number* lanes are known."""
+    def start(self, now: float, size: int, number: int) -> None:
+        """Count a call of a *size* class that begins when *number* lanes are known."""
         if not self._batches or now >= self._batches[-1].ends:
             self._batches.append(Batch(now, now + self.width, number))
             self._begins.append(now)
-        self._batches[-1].running += 1
+        running = self._batches[-1].running
+        running[size] = running.get(size, 0) + 1
 
-    def end(self, began: float) -> Batch | None:
+    def end(self, began: float, size: int) -> Batch | None:
         """Count a call no longer; return its batch, None = nothing is known of it any more."""
         index = bisect_right(self._begins, began + _TICK) - 1
-        if index < 0 or not self._batches[index].running:
+        if index < 0:
             return None
         batch = self._batches[index]
-        batch.running -= 1
+        left = batch.running.get(size, 0) - 1
+        if left < 0:
+            return None
+        if left:
+            batch.running[size] = left
+        else:
+            del batch.running[size]
         return batch
 
     def passed(self, before: float) -> Iterator[Batch]:
@@ -69,7 +91,7 @@ class InFlight:
             yield self._batches[self._passed - 1]
 
     def running(self, now: float) -> Iterator[tuple[float, Batch]]:
-        """Yield the age and the batch of all that are on their way *now*."""
+        """Yield the batches of which any are on their way *now*, and how old those are."""
         self._keep(now - _OLDEST)
         for batch in self._batches:
             if batch.running:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import exp, inf, sqrt
 
 from quickthorn_server.core.catalogue import BudgetRule, HedgeRule
 from quickthorn_server.core.plan import Advice
@@ -34,6 +34,9 @@ class Learner:
         self.first = FirstLanes()
         self._advice: dict[tuple[str, ...], Advice] = {}
         self._curves: dict[str, Curve] = {}
+        self._measured = 0, -inf  # the number of the latest call, and when
+        self._rate = 0.0  # calls of the route in a second
+        self._lag = 0.0  # calls between a call and its hedge
         self._forget()
 
     def _forget(self) -> None:
@@ -82,8 +85,15 @@ class Learner:
         self._looked_at = known
         self._due = known + (_OFTEN if known < ENOUGH else min(_SELDOM, max(_OFTEN, known // 10)))
         self.first.look(now)
+        self._measure_rate(now)
         for lanes in self._advice:
             self._advice[lanes] = self._decided(lanes)
+
+    def _measure_rate(self, now: float) -> None:
+        calls, since = self._measured
+        if now > since:
+            self._rate = (self._purse.latest - calls) / (now - since)
+        self._measured = self._purse.latest, now
 
     def _learn_hedges(self, race: Race) -> None:
         factor = self.first.factor(race.tokens)
@@ -122,6 +132,7 @@ class Learner:
             gain = 0.0 if rule is None else 1.0 - rule.within / without
             return self._nothing(f"hedging gains {gain:.0%} of {without:.3g}s", without)
         self._rule = rule
+        self._lag = rule.delay * self._rate
         return Advice(
             delay=rule.delay,
             probability=min(1.0, rule.probability * self._steering()),
@@ -149,9 +160,14 @@ class Learner:
         return self.first.curve if hedges is None else hedges.curve().blended(self.first.curve, _PRIOR)
 
     def _steering(self) -> float:
-        """Return by how much to hedge more while the purse is full, or less while it is empty."""
-        off = self._purse.held / (1_000_000 * max(1, self._burst)) - 0.5
-        return 1.0 + 2.0 * off * off * off
+        """Return by how much to hedge more while the purse is full, or less while it is empty.
+
+        What counts is what calls found whose hedges are sent by now.  The more calls are between a call and its hedge,
+        the less is steered: what is done now is seen only then.
+        """
+        full = 1_000_000 * max(1, self._burst)
+        off = self._purse.held_by(self._purse.latest - round(self._lag)) / full - 0.5
+        return 1.0 + 2.0 * off * off * off * min(1.0, self._burst / max(1.0, self._budget * self._lag))
 
     def _warming_up(self, lanes: int) -> Advice:
         level = self._purse.held / 1_000_000

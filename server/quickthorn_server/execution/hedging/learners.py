@@ -29,18 +29,18 @@ class Learners:
         """Return what to do for a call of *route* that would ask *lanes* in this order."""
         return self._learner(route, lanes[0]).advice(lanes, input_tokens)
 
-    def started(self, route: str, first: str, now: float) -> None:
+    def started(self, route: str, first: str, input_tokens: int, now: float) -> None:
         """Take in that a call of *route* begins *now*; *first*: the backend that is asked first.
 
         Each such call must be told of again, by `settled` or by `left`, or it counts as silent for ten minutes.
         """
         if route in self._routes:
-            self._learner(route, first).first.start(now)
+            self._learner(route, first).first.start(input_tokens, now)
 
-    def left(self, route: str, first: str, began: float) -> None:
+    def left(self, route: str, first: str, input_tokens: int, began: float) -> None:
         """Take in that a call that *began* then ended without telling anything: its lane failed, or it was stopped."""
         if route in self._routes:
-            self._learner(route, first).first.leave(began)
+            self._learner(route, first).first.leave(input_tokens, began)
 
     def settled(self, route: str, input_tokens: int, lanes: Sequence[Heard], now: float) -> bool:
         """Learn from a race that is decided; *lanes*: the first one first.  True = `recompute` is due."""

@@ -2,7 +2,7 @@
 
 Reading the input is most of the time to first content, and grows with it; a lane that is slow because it has much to
 read is not late, and a second one would have as much to read.  So times are divided by what is usual for their size
-before anything else is learned from them.  What is usual is the median of a class of sizes, half an octave wide, drawn
+before anything else is learned from them.  What is usual is the median of a class of sizes, four to the octave, drawn
 out between the classes; where classes differ by no more than chance would have it, size says nothing and is left out.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from math import exp, log, log2, sqrt
+from math import exp, log, sqrt
 from typing import NamedTuple
 
 _ENOUGH = 40  # lanes in a class
@@ -27,12 +27,28 @@ class Sized(NamedTuple):
     spoke: bool
 
 
+def size_class(tokens: int) -> int:
+    """Return the class of a size: a quarter of what is between two powers of two."""
+    bits = tokens.bit_length()
+    return bits << 2 | tokens >> max(0, bits - 3) & 3
+
+
+def usual_size(size: int) -> int:
+    """Return the tokens in the middle of a size class."""
+    bits, quarter = divmod(size, 4)
+    return (9 + 2 * quarter << bits) >> 4
+
+
 class Scale:
-    """The usual time of a size over that of the usual size.  *knots*: tokens and factor, by tokens."""
+    """The usual time of a size over that of the usual size.
 
-    __slots__ = ("_factors", "_slope", "_tokens")
+    *knots*: tokens and factor, by tokens.  *unsure*: the natural logarithm by which a factor is off, typically.
+    """
 
-    def __init__(self, knots: Sequence[tuple[float, float]]) -> None:
+    __slots__ = ("_factors", "_slope", "_tokens", "_unsure")
+
+    def __init__(self, knots: Sequence[tuple[float, float]], unsure: float = 0.0) -> None:
+        self._unsure = unsure
         self._tokens = [tokens for tokens, _ in knots]
         self._factors = [factor for _, factor in knots]
         self._slope = max(0.0, (self._factors[-1] - self._factors[0]) / (self._tokens[-1] - self._tokens[0]))
@@ -53,14 +69,14 @@ class Scale:
     def differs(self, other: Scale) -> bool:
         """Whether *other* says something else."""
         apart = [abs(log(other.of(round(each)) / self.of(round(each)))) for each in self._tokens]
-        return sum(apart) / len(apart) > _SAME
+        return sum(apart) / len(apart) > _SAME + self._unsure + other._unsure
 
 
 def scale(lanes: Iterable[Sized]) -> Scale | None:
     """Return what *lanes* say of sizes; None = nothing."""
     classes = defaultdict[int, list[Sized]](list)
     for lane in lanes:
-        classes[int(2 * log2(max(lane.tokens, 1)))].append(lane)
+        classes[size_class(lane.tokens)].append(lane)
     known = [each for _, each in sorted(classes.items()) if len(each) >= _ENOUGH]
     if len(known) < 2 or not _differ(known):  # noqa: PLR2004 - a difference takes two
         return None
@@ -71,7 +87,8 @@ def scale(lanes: Iterable[Sized]) -> Scale | None:
         sum(len(each) * log(median) for each, median in zip(known, medians, strict=True)) / sum(map(len, known))
     )
     sizes = [sum(lane.tokens for lane in each) / len(each) for each in known]
-    return Scale([(size, median / usual) for size, median in zip(sizes, medians, strict=True)])
+    unsure = sum(map(_unsure, known)) / len(known)
+    return Scale([(size, median / usual) for size, median in zip(sizes, medians, strict=True)], unsure)
 
 
 def _differ(classes: Sequence[list[Sized]]) -> bool:
@@ -86,6 +103,13 @@ def _differ(classes: Sequence[list[Sized]]) -> bool:
         surprise += (2 * sum(judged) - len(judged)) ** 2 / max(1, len(judged))
     free = len(classes) - 1
     return surprise > free + 5 * sqrt(2 * free) + 15
+
+
+def _unsure(lanes: Sequence[Sized]) -> float:
+    """Return the standard deviation of the logarithm of a median, read from the times about it."""
+    times, off = sorted(lane.seconds for lane in lanes), round(sqrt(len(lanes)) / 2)
+    middle = len(times) // 2
+    return log(times[middle + off] / times[middle - off]) / 2
 
 
 def _median(lanes: Sequence[Sized]) -> float:
