@@ -16,7 +16,9 @@ FEW, ENOUGH = 20, 500  # lanes: below the first nothing is done, below the secon
 _HEDGE_MEMORY = 50_000.0  # lanes of the first backend, hedged or not
 _PRIOR = 20.0  # lanes: what a backend is taken for that silence has hardly ever led to
 _OFTEN, _SELDOM = 20, 1_000  # lanes from one look at everything to the next, at first and at last
-_LATER = (1.0, 1.25, 1.6, 2.0, 3.0, 5.0, 10.0)  # times as many late calls as the target allows: better than no rule
+_LATER = (2.0, 3.0, 5.0, 10.0)  # times as many late calls as the target allows: better than no rule
+_RESERVE = 0.1  # of the burst, which is kept for critical calls
+_MEDIANS = 3.0  # after which a lane is slow, whatever else is
 _TAIL = 5.0  # lanes beyond a percentile, or it is not known
 
 
@@ -145,19 +147,31 @@ class Learner:
         )
 
     def _best(self, curve: Curve, others: list[Curve], target: float) -> Rule | None:
-        """Return the best rule for the target, or where none can hold it, for the highest percentile that one can."""
-        trust = self._rescues.trust
-        for more in _LATER:
-            late = min(0.5, (1.0 - target) * more)
-            rule = best_rule(curve, others, target=1.0 - late, budget=self._budget, trust=trust)
-            if rule is not None or curve.last <= late:
-                return rule
-        return None
+        """Return the best rule for the target, or where none can hold it, for the highest percentile that one can.
+
+        How many calls are late is not known better than their number tells.  So a rule that may hold the target for all
+        that is known, in half the time, is taken before one that surely does: at a cliff the safe side is the far one.
+        """
+        late, trust, budget = 1.0 - target, self._rescues.trust, self._affordable()
+        unsure = 1.0 + 1.0 / sqrt(curve.lanes * late)
+        best = best_rule(curve, others, target=target, budget=budget, trust=trust)
+        for more in (unsure, *(each for each in _LATER if each > unsure)):
+            if best is not None and more > unsure:
+                break
+            rule = best_rule(curve, others, target=1.0 - min(0.5, late * more), budget=budget, trust=trust)
+            if rule is not None and (best is None or rule.within < best.within / 2):
+                best = rule
+        return best
 
     def _hedge_curve(self, name: str) -> Curve:
         """Return the curve of a backend that silence leads to; the less is known of it, the more like the first."""
         hedges = self._hedges.get(name)
         return self.first.curve if hedges is None else hedges.curve().blended(self.first.curve, _PRIOR)
+
+    def _affordable(self) -> float:
+        """Return the budget, and what the purse has saved beside it, spent over as many calls as are known."""
+        saved = self._purse.held_by(self._purse.latest - round(self._lag)) / 1_000_000 - self._burst * _RESERVE
+        return self._budget + max(0.0, saved) / self.first.known
 
     def _steering(self) -> float:
         """Return by how much to hedge more while the purse is full, or less while it is empty.
@@ -170,14 +184,15 @@ class Learner:
         return 1.0 + 2.0 * off * off * off * min(1.0, self._burst / max(1.0, self._budget * self._lag))
 
     def _warming_up(self, lanes: int) -> Advice:
-        level = self._purse.held / 1_000_000
-        share = min(0.95, max(0.5, 1.0 - self._budget - level / (2 * ENOUGH)))
+        """Hedge after a percentile that the purse can pay until enough is known; medians bound it if many are slow."""
+        curve = self.first.curve
+        share = min(0.95, max(0.5, 1.0 - self._budget))
         return Advice(
-            delay=self.first.curve.reaches(1.0 - share),
+            delay=min(curve.reaches(1.0 - share), _MEDIANS * curve.reaches(0.5)),
             probability=1.0,
             lanes=min(self._most, lanes),
             why="",
-            basis=f"{self._aim}: warm-up, p{share * 100:.3g} of {self.first.known} lanes",
+            basis=f"{self._aim}: warm-up, p{share * 100:.0f} of {self.first.known} lanes",
             expected=None,
             expected_without=None,
             learned_from=self.first.known,

@@ -21,14 +21,14 @@ one look; only where it does is its own t sought by halving.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from quickthorn_server.execution.hedging.survival import EDGES, Curve
 
 _LEAST = 50.0  # delays that would use less than this part of the budget are not tried
 _CLOSER = 1.0 - 1e-4  # what counts as better
-_STRIDE = 8  # delays are gone through in jumps, so that a good one is found soon
+_STRIDE = 4  # bins from delay to delay, at first; then all about the best are tried
 
 
 class Rule(NamedTuple):
@@ -53,10 +53,14 @@ def best_rule(
     """
     late, best = 1.0 - target, None
     within = first.reaches(late) * _CLOSER
+    edges = [edge for edge in range(first.lowest, first.highest) if first.at_edge(edge) * _LEAST >= budget]
     for count in range(1, len(others) + 1):
-        lanes = _Lanes(first, others[:count], late, budget, trust)
-        for delay in _delays(first, budget):
-            if delay < within and (rule := lanes.better(delay, within)) is not None:
+        lanes, found = _Lanes(first, others[:count], late, budget, trust), None
+        for place in (None, *edges[::_STRIDE]):
+            if (rule := lanes.better(0.0 if place is None else EDGES[place], within)) is not None:
+                best, within, found = rule, rule.within * _CLOSER, place
+        for place in range((found or 0) - _STRIDE + 1, found + _STRIDE) if found else ():
+            if place >= 0 and (rule := lanes.better(EDGES[place], within)) is not None:
                 best, within = rule, rule.within * _CLOSER
     return best
 
@@ -75,6 +79,8 @@ class _Lanes:
 
     def better(self, delay: float, within: float) -> Rule | None:
         """Return the best rule with *delay* if it is in time *within* so many seconds, else None."""
+        if delay >= within:
+            return None
         probability = min(1.0, self._budget / self._cost(delay))
         if not self._in_time(delay, probability, within):
             return None
@@ -105,14 +111,3 @@ class _Lanes:
                 silent *= self._others[earlier - 1].beyond((number - earlier) * delay)
             cost += silent
         return max(cost, 1e-9)
-
-
-def _delays(first: Curve, budget: float) -> Iterator[float]:
-    """Yield the delays worth trying: none, and every bin that somebody outlasts."""
-    yield 0.0
-    edges = range(first.lowest, first.highest)
-    for start in range(_STRIDE):
-        for edge in edges[start::_STRIDE]:
-            if first.at_edge(edge) < budget / _LEAST:
-                break
-            yield EDGES[edge]
