@@ -157,15 +157,24 @@ class _Game:
 
     def _decide(self, number: int, now: float) -> None:
         row, planned, hedged = self._rows[number], self._planned[number], self._hedged[number]
-        delay = planned.delay or 0.0
-        ends = [each * delay + row.lanes[each] for each in range(hedged + 1)]
-        latency = min(ends)
-        winner = ends.index(latency)
-        heard = [
-            Heard(LANES[each], each * delay, row.lanes[each], spoke=True)
-            if each == winner
-            else Heard(LANES[each], each * delay, latency - each * delay, spoke=False)
-            for each in range(hedged + 1)
-        ]
+        if hedged:
+            heard = _heard(row.lanes[: hedged + 1], planned.delay or 0.0)
+            latency = min(lane.started + lane.seconds for lane in heard)
+        else:
+            latency = row.lanes[0]
+            heard = [Heard(LANES[0], 0.0, latency, True)]
         self._outcomes[number] = Outcome(planned.delay, hedged, latency, planned.reason)
         self._pilot.settled(row.input_tokens, heard, now)
+
+
+def _heard(lanes: Sequence[float], delay: float) -> list[Heard]:
+    """Return what a race of *lanes* shows, each started *delay* after the one before."""
+    ends = [number * delay + seconds for number, seconds in enumerate(lanes)]
+    latency = min(ends)
+    winner = ends.index(latency)
+    return [
+        Heard(
+            LANES[number], number * delay, seconds if number == winner else latency - number * delay, number == winner
+        )
+        for number, seconds in enumerate(lanes)
+    ]

@@ -93,8 +93,8 @@ class FirstLanes:
         self._learn(race, 0 if batch is None else self.known - batch.number)
         if batch is not None:
             batch.told.append(Told(race.began, race.tokens, *race.lanes[0][2:]))
-        for each in self._in_flight.passed(now - self._soon):
-            self._compare(each)
+        while (passed := self._in_flight.passed(now - self._soon)) is not None:
+            self._compare(passed)
         return True
 
     def look(self, now: float) -> None:

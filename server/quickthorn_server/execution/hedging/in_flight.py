@@ -13,6 +13,7 @@ from typing import NamedTuple
 from quickthorn_server.execution.hedging.sizes import usual_size
 
 _OLDEST = 600.0  # seconds: nobody waits longer for a first content, so whoever is still here was lost
+_FINE = 32  # times as old as their batch is long are those that have passed, at least
 _TICK = 1e-6  # seconds that two clocks' sums may be apart
 
 
@@ -49,6 +50,12 @@ class Batch:
         ]
         return sorted(self.told + silent)
 
+    def join(self, later: Batch) -> None:
+        """Take in those of a *later* batch that are on their way."""
+        self.ends = later.ends
+        for size, count in later.running.items():
+            self.running[size] = self.running.get(size, 0) + count
+
 
 class InFlight:
     """Batches of calls, each *width* seconds long."""
@@ -84,11 +91,12 @@ class InFlight:
             del batch.running[size]
         return batch
 
-    def passed(self, before: float) -> Iterator[Batch]:
-        """Yield each batch, once, all of whose calls began *before* an instant."""
-        while self._passed < len(self._batches) and self._batches[self._passed].ends <= before:
-            self._passed += 1
-            yield self._batches[self._passed - 1]
+    def passed(self, before: float) -> Batch | None:
+        """Return the next batch all of whose calls began *before* an instant, each once."""
+        if self._passed >= len(self._batches) or self._batches[self._passed].ends > before:
+            return None
+        self._passed += 1
+        return self._batches[self._passed - 1]
 
     def running(self, now: float) -> Iterator[tuple[float, Batch]]:
         """Yield the batches of which any are on their way *now*, and how old those are."""
@@ -103,8 +111,16 @@ class InFlight:
         self._keep(before)
 
     def _keep(self, since: float) -> None:
-        """Keep those that have not passed, and those on their way *since* an instant."""
-        kept = [batch for batch in self._batches[: self._passed] if batch.running and batch.began >= since]
+        """Keep those that have not passed, and those on their way *since* an instant, the older the coarser."""
+        kept = list[Batch]()
+        now = self._begins[-1] if self._begins else 0.0
+        for batch in self._batches[: self._passed]:
+            if not batch.running or batch.began < since:
+                continue
+            if kept and batch.ends - kept[-1].began < (now - batch.ends) / _FINE:
+                kept[-1].join(batch)
+            else:
+                kept.append(batch)
         self._batches[: self._passed] = kept
         self._passed = len(kept)
         self._begins = [batch.began for batch in self._batches]

@@ -46,11 +46,11 @@ class Learners:
         """Learn from a race that is decided; *lanes*: the first one first.  True = `recompute` is due."""
         if route not in self._routes:
             return False
-        first = lanes[0].backend
-        race = Race(input_tokens, tuple(lanes), now - max(lane.started + lane.seconds for lane in lanes))
-        if not self._learner(route, first).settled(race, now):
+        first = lanes[0]
+        took = first.seconds if len(lanes) == 1 else max(lane.started + lane.seconds for lane in lanes)
+        if not self._learner(route, first.backend).settled(Race(input_tokens, tuple(lanes), now - took), now):
             return False
-        self._due.setdefault(route, set()).add(first)
+        self._due.setdefault(route, set()).add(first.backend)
         return True
 
     def recompute(self, route: str, now: float) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import exp, log, sqrt
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ class Sized(NamedTuple):
     spoke: bool
 
 
+@lru_cache(maxsize=16_384)
 def size_class(tokens: int) -> int:
     """Return the class of a size: a quarter of what is between two powers of two."""
     bits = tokens.bit_length()

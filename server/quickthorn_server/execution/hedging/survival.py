@@ -143,8 +143,10 @@ class Survival:
             weight *= self._growth**-late
         (self._spoke if spoke else self._stopped)[place] += weight
         self._total += weight
-        self._low = min(self._low, place)
-        self._high = max(self._high, place + 1)
+        if place < self._low:  # noqa: PLR1730 - min() and max() would be a third of what a lane costs here
+            self._low = place
+        if place >= self._high:
+            self._high = place + 1
         if self._weight > _FULL_SCALE:
             self._take_down()
 
