@@ -127,12 +127,15 @@ def exactly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compare(rows: Sequence[Row], rule: HedgeRule, played: Sequence[Outcome]) -> tuple[int, list[tuple[float, float]]]:
-    """Return how many calls were hedged, and the latencies of those that went differently, played and served."""
-    real = served(rows, rule)
+    """Return how many calls were hedged, and the latencies of those that went differently, played and served.
+
+    Calls still under way at the last arrival are left out: for the simulator traffic goes on, and feeds the purse.
+    """
+    real, over = served(rows, rule), rows[-1].arrival
     differ = [
         (outcome.latency, latency)
-        for outcome, (hedged, latency) in zip(played, real, strict=True)
-        if hedged != outcome.hedged or abs(latency - outcome.latency) > 1e-6
+        for row, outcome, (hedged, latency) in zip(rows, played, real, strict=True)
+        if row.arrival + latency < over and (hedged != outcome.hedged or abs(latency - outcome.latency) > 1e-6)
     ]
     return sum(hedged for hedged, _ in real), differ
 

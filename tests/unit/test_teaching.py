@@ -42,12 +42,12 @@ class Pupil:
 
     def started(self, route: str, first: str, input_tokens: int, now: float) -> None:
         """Write it down."""
-        assert (route, now) == ("default", asyncio.get_running_loop().time())
+        assert (route, input_tokens, now) == ("default", 7, asyncio.get_running_loop().time())
         self.under_way.append((first, now))
 
     def left(self, route: str, first: str, input_tokens: int, began: float) -> None:
         """Cross it out."""
-        assert route == "default"
+        assert (route, input_tokens) == ("default", 7)
         self.under_way.remove((first, began))
 
     def recompute(self, route: str, now: float) -> None:
