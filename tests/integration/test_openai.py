@@ -271,6 +271,8 @@ def test_bad_upstreams_fail_cleanly(script: Script, failure: Failure, whole: boo
             (Failure.RATE_LIMITED, 360.0),
         ),
         (503, "<html>", {"retry-after": "99999999"}, (Failure.OVERLOADED, 99_999_999.0)),
+        (503, "", {"Grpc-Retry-Pushback-Ms": "1500", "retry-after": "7"}, (Failure.OVERLOADED, 1.5)),
+        (503, "", {"grpc-retry-pushback-ms": "-1"}, (Failure.OVERLOADED, None)),
         (400, '{"error":{"code":"context_length_exceeded"}}', {}, (Failure.CONTEXT_LENGTH, None)),
         (404, "{", {}, (Failure.NOT_FOUND, None)),
         (500, "x" * 200_000, {}, (Failure.UNAVAILABLE, None)),
@@ -280,6 +282,7 @@ def test_errors_with_a_status(status: int, body: str, headers: dict[str, str], e
     """Status, body and Retry-After together; the provider's id is kept, its prose is not."""
     error = failed(replies(status, body, headers={**headers, "x-request-id": "up-9", "connection": "close"}))
     assert (error.failure, error.retry_after) == expected
+    assert error.pushed_back == ("grpc-retry-pushback-ms" in headers)
     assert (error.http_status, error.provider_request_id) == (status, "up-9")
 
 

@@ -158,6 +158,7 @@ def test_usage_and_cost_are_the_sum() -> None:
     assert finished(played).usage == Usage(42, 50)
     assert finished(played).cost_nano_usd == (42 + 2 * 50) * 1000
     assert [attempt.cost_nano_usd for attempt in cast.trace.attempts] == [50_000, 92_000]
+    assert (cast.trace.extra, cast.trace.extra_cost_nano_usd) == ((), None)  # both have served
 
 
 def test_what_the_broken_lane_did_not_report_is_estimated() -> None:

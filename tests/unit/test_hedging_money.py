@@ -96,6 +96,13 @@ def test_a_failover_is_extra_and_no_hedge() -> None:
     assert (trace.extra_cost_nano_usd, hour) == (1_000_000, 0)
 
 
+def test_who_fails_while_it_is_hedged_is_not_the_hedge_s_cost() -> None:
+    """It would have failed without; its usage is said all the same."""
+    trace, hour = told([(0.6, TOLD), *fails(Failure.PROTOCOL, 0.1)], says("X", after=2.0))
+    assert [attempt.outcome.word for attempt in trace.attempts] == ["failed", "won"]
+    assert (trace.extra_cost_nano_usd, hour) == (1_000_000, 0)
+
+
 def test_a_lane_that_was_never_reached_costs_nothing() -> None:
     """A hedge that cannot connect leaves the other's cost known, and nothing beside it."""
     trace, hour = told(says("A", after=2.0), fails(Failure.CONNECT))
@@ -137,6 +144,30 @@ def test_an_unknown_worst_case_under_a_limit_hedges_nobody() -> None:
         return (await House(silent(3.0), ANSWER, limit=10**12).play()).trace.no_hedge
 
     assert run_virtual(main()) == "hedges of the route have cost enough in the running hour"
+
+
+def test_all_lanes_of_a_call_are_set_aside_at_once() -> None:
+    """The worst case is that of the whole call, so its third lane asks for nothing more."""
+
+    async def main() -> tuple[int, int]:
+        house = House(silent(3.0), silent(3.0), ANSWER, limit=1_500_000)
+        backends = tuple(house.cast.backends.values())
+        hedging = Hedging(0.5, 3, backends[1:], 1_000_000)
+        calling = asyncio.create_task(house.cast.streamed(house.cast.plan(route=house.route, hedging=hedging)))
+        await asyncio.sleep(1.05)
+        reserved = house.spending.of("default")
+        await calling
+        return len(house.cast.trace.attempts), reserved
+
+    assert run_virtual(main()) == (3, 1_000_000)
+
+
+@pytest.mark.parametrize(("at", "now", "counted"), [(0.0, 3599.0, 1), (299.0, 3899.0, 1), (0.0, 3900.0, 0)])
+def test_an_hour_is_no_shorter(at: float, now: float, counted: int) -> None:
+    """What was spent within it counts, however the parts fall."""
+    hour = Hour()
+    hour.add(1, at)
+    assert hour.total(now) == counted
 
 
 @given(st.lists(st.tuples(st.floats(0, 900), st.integers(0, 1000)), max_size=60))

@@ -30,6 +30,30 @@ class Watch:
         return self.now
 
 
+@pytest.mark.parametrize(
+    ("limits", "taken", "near"),
+    [
+        (Limits(in_flight=5), 3, False),
+        (Limits(in_flight=5), 4, True),
+        (Limits(rpm=10), 7, False),
+        (Limits(rpm=10), 8, True),
+        (Limits(tpm=1000), 7, False),
+        (Limits(tpm=1000), 8, True),
+        (Limits(in_flight=100, rpm=100, tpm=1000), 8, True),
+    ],
+)
+def test_four_fifths_of_a_limit_are_near(limits: Limits, taken: int, near: bool) -> None:
+    """From there on what is left is for first attempts; after a minute, or when attempts have ended, it is not."""
+    watch = Watch()
+    limiters = Limiters([Backend("a", "p", "m", "m", limits=limits)], watch)
+    leaves = [limiters.take("a", 100) for _ in range(taken)]
+    assert limiters.near("a") == near
+    for leave in leaves:
+        leave(None)
+    watch.now = 61.0
+    assert not limiters.near("a")
+
+
 def test_a_minute_slides() -> None:
     """Room comes back exactly a minute after it was taken, and not at any edge of the clock."""
     minute = Minute(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,17 @@ def test_the_same_configuration_gives_the_same_plan(
     found = replayed(made, CATALOGUE)
     assert found.then == found.now
     assert [note for note in found.assumed if "percentile" not in note] == []
+
+
+def test_who_was_passed_by_for_a_hedge_is_passed_by_again() -> None:
+    """A backend near its limits, one whose circuit was shut, and the quickest first: as whom the record names."""
+    near = HedgeFacts(near_limit={"b"}.__contains__)
+    shut = HedgeFacts(shut={"b"}.__contains__)
+    for knowledge in (Knowledge(hedging=near), Knowledge({"b": Circuit.OPEN}, hedging=shut)):
+        known = replace(knowledge, first_content={("a", 0.95): 0.3})
+        found = replayed(recorded(asked(), known), CATALOGUE)
+        assert found.then["hedge"]["to"] == ["c"]
+        assert found.now == found.then
 
 
 def test_another_configuration_shows_what_it_changes() -> None:

@@ -18,6 +18,7 @@ from quickthorn_server.core.request import Directives, Priority, Request, Requir
 from quickthorn_server.core.usage import Price
 from quickthorn_server.routing.notes import hedging_costs
 from quickthorn_server.routing.router import plan
+from quickthorn_server.routing.slow_start import dice
 
 PRICE = Price(Decimal(1), Decimal(2))  # 1,000 nano-USD a token read, 2,000 a token written
 A, B, C, D = (Backend(name, "openai", f"m-{name}", f"m-{name}", price=PRICE) for name in "abcd")
@@ -230,6 +231,8 @@ def test_advice_is_asked_about_the_lanes_that_would_run() -> None:
     assert seen == [("default", ("a", "b", "d"), 100)]
     assert found.hedging is not None
     assert (found.hedging.delay, found.hedging.max_parallel) == (0.5, 2)
+    made(asked(), AUTO, A, B, C, circuits={"d": Circuit.OPEN}, facts=HedgeFacts(advise=advise))
+    assert seen[1:] == [("default", ("a", "b"), 100)]  # and nobody who is a target to spare
 
 
 @pytest.mark.parametrize(
@@ -259,5 +262,7 @@ def test_turns_are_drawn_evenly() -> None:
             drawn = [planned(turn * step, share) for turn in range(3000)]
             for begin in range(0, 2000, 250):
                 assert abs(sum(drawn[begin : begin + 1000]) - 1000 * share) <= 6
+    slow_start = [turn for turn in range(3000) if dice(turn) < 0.1]
+    assert abs(sum(planned(turn, 0.5) for turn in slow_start) - 150) <= 15  # whoever else draws by the same turns
     assert not any(planned(turn, 0.0) for turn in range(100))
     assert all(planned(turn, 1.0) for turn in range(100))

@@ -126,9 +126,10 @@ def test_a_timeout_is_an_age_and_a_failover_is_no_hedge() -> None:
     assert taught(silent(), says("X"), delay=None) == [(3.1, [Heard("a", 0.0, 3.0, spoke=False)])]
 
 
-def test_a_first_lane_that_fails_teaches_nothing() -> None:
-    """Failures are no times, and who came after it says nothing of slow calls."""
-    assert taught(fails(Failure.UNAVAILABLE, 0.2), says("X")) == []
+@pytest.mark.parametrize("after", [0.2, 0.6])
+def test_a_first_lane_that_fails_teaches_nothing(after: float) -> None:
+    """Failures are no times, and who ran beside it or came after it says nothing of slow calls."""
+    assert taught(fails(Failure.UNAVAILABLE, after), says("X", after=0.3)) == []
 
 
 def test_a_call_that_does_not_hedge_teaches_its_lane() -> None:

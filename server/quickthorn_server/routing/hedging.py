@@ -54,7 +54,7 @@ def hedged(
         if delay is None:
             return Decided(None, f"too few answers of {first.name} to know its {rule.aim}")
     elif delay is None:
-        if whole or call.embeds:
+        if whole:  # as vectors always do
             return Decided(None, "auto learns from streamed answers, and this one comes whole")
         advice = _advice(route, (first, *targets[: lanes - 1]), knowledge, call)
         if why := _advised_against(advice, call, turn):
