@@ -7,24 +7,28 @@ from dataclasses import replace
 
 import pytest
 
+from quickthorn_server.core.attempt import Attempt
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.telemetry.log import NAME, LogObserver
 from tests.support.decisions import LOST, PLAIN, WON
 
 
+def ended(*attempts: Attempt, hour: int = 0) -> Decision:
+    trace = replace(PLAIN.trace, attempts=attempts, served_by=0, rung="")
+    return replace(PLAIN, trace=trace, hedges_cost=hour)
+
+
+SERVED = "lanes=steady:failover:won:500"
+
+
 @pytest.mark.parametrize(
     ("decision", "end"),
     [
-        (replace(PLAIN, trace=replace(PLAIN.trace, attempts=(WON,), served_by=0)), "lanes=steady:failover:won:500"),
+        (ended(WON), SERVED),
+        (ended(WON, LOST, hour=70_000), f"{SERVED},fast:silence:lost:- extra_nano_usd=9000 hour_nano_usd=70000"),
         (
-            replace(PLAIN, trace=replace(PLAIN.trace, attempts=(WON, LOST), served_by=0), hedges_cost=70_000),
-            "lanes=steady:failover:won:500,fast:silence:lost:- extra_nano_usd=9000 hour_nano_usd=70000",
-        ),
-        (
-            replace(
-                PLAIN, trace=replace(PLAIN.trace, attempts=(WON, replace(LOST, cost_nano_usd=None)), served_by=0)
-            ),
-            "lanes=steady:failover:won:500,fast:silence:lost:- extra_nano_usd=unknown hour_nano_usd=0",
+            ended(WON, replace(LOST, cost_nano_usd=None)),
+            f"{SERVED},fast:silence:lost:- extra_nano_usd=unknown hour_nano_usd=0",
         ),
     ],
     ids=["one lane", "a hedge", "a hedge of unknown cost"],

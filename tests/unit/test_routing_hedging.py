@@ -180,6 +180,25 @@ def test_max_cost_covers_both_lanes(most: int, hedges: bool) -> None:
         assert found.no_hedge == "nobody to hedge to: b: max_cost_nano_usd does not cover 2 lanes"
 
 
+def test_there_are_targets_to_spare() -> None:
+    """Should a failure lead to the first of them, or a circuit refuse: as many as the call may have lanes."""
+    found = made(asked(), FIXED, A, B, C, D)
+    assert found.hedging is not None
+    assert found.hedging.max_parallel == 2
+    assert found.hedging.targets == (B, C)
+
+
+@pytest.mark.parametrize(("price", "spare"), [(PRICE, True), (Price(Decimal(1), Decimal(3)), False), (None, False)])
+def test_who_stands_in_is_no_dearer(price: Price | None, spare: bool) -> None:
+    """What hedging may cost was counted without it."""
+    other = replace(C, price=price)
+    for rule in replace(FIXED, max_extra=100_000), replace(FIXED, max_extra_hour=100_000):
+        found = made(asked(most=100), rule, A, B, other)
+        assert found.hedging is not None
+        assert found.hedging.targets == ((B, other) if spare else (B,))
+        assert found.hedging.worst_extra == 100_000
+
+
 def test_a_limit_takes_lanes_away_one_by_one() -> None:
     """Of four lanes as many run as may."""
     wide = replace(FIXED, max_parallel=4, max_extra=200_000)

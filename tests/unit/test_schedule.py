@@ -267,6 +267,16 @@ def test_hedges_go_to_their_targets_and_failovers_keep_to_the_order() -> None:
     assert named(schedule, 0.0) == ("b", Cause.FAILOVER)
 
 
+def test_a_target_that_a_failure_has_led_to_is_followed_by_the_next() -> None:
+    """After a failover silence still has somebody to ask."""
+    schedule = begun(A, B, C, hedging=Hedging(0.1, 2, (B, C)))
+    schedule.failed(A, GONE, 0.0)
+    assert named(schedule, 0.0) == ("b", Cause.FAILOVER)
+    start = schedule.hedge()
+    assert start is not None
+    assert start.backend is C
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [

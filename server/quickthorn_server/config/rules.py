@@ -94,6 +94,9 @@ def _hedging(route: Route) -> Iterator[Finding]:
         yield Finding(("hedge",), f"hedging needs a second backend{whose}", hint, at_key=True)
     else:
         yield from _too_parallel(route, route.hedge)
+    if route.hedge.delay.auto and route.upstream == "whole":
+        message = "auto learns from streamed replies, and upstream: whole asks for none"
+        yield Finding(("hedge", "delay"), message, "write upstream: auto or stream, or a time like 300ms here")
     for key in ("target", "min_gain"):
         if not route.hedge.delay.auto and key in route.hedge.model_fields_set:
             message = f'"{key}" means nothing to a delay that is not learned'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from quickthorn_server.core.catalogue import Backend, Cancelled, HedgeRule
 from quickthorn_server.core.outline import Outline
@@ -51,8 +51,15 @@ class Bill:
         known = [loss for loss in losses if loss is not None]
         return sum(known) - min(known) if len(known) == len(losses) else None
 
-    def refuses(self, first: Backend, taken: Iterable[Backend], backend: Backend) -> str:
-        """Return which limit a lane of *backend* beside those of *first* and *taken* might break, "" = none."""
+    def refuses(self, first: Backend, taken: Sequence[Backend], backend: Backend, *, spare: bool) -> str:
+        """Return which limit a lane of *backend* beside those of *first* and *taken* might break, "" = none.
+
+        A *spare* one stands in for one of those taken, so it must be no dearer than any of them.
+        """
+        if spare:
+            return (
+                "" if all(self._no_dearer(backend, each) for each in taken) else "it costs more than who is before it"
+            )
         lanes = (first, *taken, backend)
         extra = self.beyond_winner(first, lanes[1:])
         if extra is None:
@@ -74,6 +81,12 @@ class Bill:
                 return None
             worst = max(worst, cost + sum(losses) - loss)
         return worst
+
+    def _no_dearer(self, one: Backend, other: Backend) -> bool:
+        """Whether what *one* may cost, lost or in full, is known and at most what *other* may."""
+        needs = self._call.needs
+        pairs = ((self._loss(one), self._loss(other)), (worst_cost(one, needs), worst_cost(other, needs)))
+        return all(much is None or (less is not None and less <= much) for less, much in pairs)
 
     def _loss(self, backend: Backend) -> int | None:
         if backend.cancelled is Cancelled.FREE:

@@ -44,7 +44,7 @@ def hedged(
         first = next((backend for backend in order if not _shut(backend, knowledge)), first)
     bill = bill_of(call, rule, whole=whole)
     others = order if rule.to is HedgeTo.NEXT else _sorted(order, rule.to, knowledge, call)
-    targets, why = _targets(first, others, rule.max_parallel, knowledge, bill)
+    targets, why = _targets(first, others, route, knowledge, bill)
     if not targets:
         return Decided(None, why)
     delay, advice = rule.delay, None
@@ -86,12 +86,14 @@ def _shut(backend: Backend, knowledge: Knowledge) -> bool:
 
 
 def _targets(
-    first: Backend, others: Iterable[Backend], lanes: int, knowledge: Knowledge, bill: Bill | None
+    first: Backend, others: Iterable[Backend], route: Route, knowledge: Knowledge, bill: Bill | None
 ) -> tuple[tuple[Backend, ...], str]:
-    """Return whom of *others* to ask because of silence, as many as may be needed; () and why where nobody is left."""
-    most = lanes - 1
-    if bill is None and knowledge.circuits:  # one more, should a circuit refuse when its turn comes
-        most = lanes
+    """Return whom of *others* to ask because of silence, in order; () and why where nobody is left.
+
+    As many as the call has lanes: one that a failure has led to, or that refuses when its turn comes, is no target.
+    """
+    lanes = route.hedge.max_parallel - 1 if route.hedge else 0  # beside the first
+    most = max(lanes, route.retry.attempts - 1)
     if bill is not None and (why := bill.unknown(first)):
         return (), f"{first.name}: {why}"
     circuits, near_limit = knowledge.circuits, knowledge.hedging.near_limit
@@ -106,7 +108,7 @@ def _targets(
             against.append(f"{backend.name}: {CIRCUIT_OPEN}")
         elif near_limit(backend.name):
             against.append(f"{backend.name}: {NEAR_LIMIT}")
-        elif bill is not None and (why := bill.refuses(first, taken, backend)):
+        elif bill is not None and (why := bill.refuses(first, taken, backend, spare=len(taken) >= lanes)):
             against.append(f"{backend.name}: {why}")
         else:
             taken.append(backend)
