@@ -164,6 +164,7 @@ class Race:
         if broken.error is None:
             raise ValueError("the winner has not broken")
         broken.noted = True
+        self._hear_failures(self._loop.time())  # of who failed in the step that was won: owed to the race before
         self._hedging = self._hedge_at = None
         self._schedule.broke(broken.error)
 

@@ -49,11 +49,11 @@ class Schedule:
         "_asked",
         "_call",
         "_deadline",
-        "_ended",
         "_failover",
         "_failures",
         "_healthy",
         "_hedged",
+        "_last_word",
         "_lost",
         "_lower",
         "_on_status",
@@ -120,7 +120,7 @@ class Schedule:
         self._failures: dict[str, int] = {}
         self._started = self._over = 0  # lanes
         self._owed = 0  # each failure entitles the call to one more lane
-        self._ended = False
+        self._last_word: BackendError | None = None
         self._replaces = Cause.FAILOVER
         self._stopped = False  # a provider has said that it does not want this call again
         self.no_hedge = ""  # why silence was not answered, if it was not
@@ -129,13 +129,13 @@ class Schedule:
     @property
     def may_start(self) -> bool:
         """Whether the call may start another lane at all."""
-        return not self._ended and self._started < self._rule.attempts
+        return self._last_word is None and self._started < self._rule.attempts
 
     def failed(self, backend: Backend, error: BackendError, now: float) -> None:
         """Take in that a lane failed at *now*."""
         self._over += 1
         if self._is_last_word(error):
-            self._ended = True
+            self._last_word = error
             return
         self._owed += 1
         if self._standby is not None:
@@ -158,6 +158,8 @@ class Schedule:
         self._owed = 1
         self._replaces = Cause.CONTINUATION
         self.again.clear()
+        if self._last_word is not None and not self._is_last_word(self._last_word):
+            self._last_word = None
 
     def lost(self, backend: Backend) -> None:
         """Take in that a lane was stopped for a winner: it has not failed, so should that one break, it is next."""
@@ -253,8 +255,8 @@ class Schedule:
 
     def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:
         purse = None if cause is Cause.FIRST else self._purse_of(backend, cause, in_panic=in_panic)
-        if self._ended or self._started >= self._rule.attempts or (purse is not None and not purse.pays):
-            return None  # the first of it is `may_start`
+        if not self.may_start or (purse is not None and not purse.pays):
+            return None
         permit = self._admit_in_panic(backend) if in_panic else self._admit(backend)
         if permit is None:
             if self._standby is not None and self._refused:
