@@ -8,7 +8,7 @@ import pytest
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.chunk import Chunk, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport, WholePart
-from quickthorn_server.core.content import Citation, Message, OpaqueState, Part, Role, Text
+from quickthorn_server.core.content import Citation, Message, OpaqueState, Part, Reasoning, Role, Text
 from quickthorn_server.core.prompt import Prompt, ReasoningEffort, ReasoningOptions, Sampling
 from quickthorn_server.core.seam import Method, Seam
 from quickthorn_server.core.usage import Usage, UsageSource, summed
@@ -109,6 +109,8 @@ def anchored(text: str, parts: int = 1) -> Joint:
     return Joint(Seam(0, len(text.encode()), "a", "b", Method.ANCHOR), text[-64:], parts=parts, used=Usage(1, 2))
 
 
+STATE = OpaqueState("p", "m", "", b"s")
+REDACTED = WholePart(0, Part(Reasoning(""), opaque=STATE))
 APPENDED = Joined(Seam(0, 3, "a", "b", Method.APPENDED))
 EXACT = Joined(Seam(0, 3, "a", "b", Method.ANCHOR))
 
@@ -118,6 +120,13 @@ def test_the_seam_stands_where_the_text_goes_on() -> None:
     before: list[Chunk] = [UsageReport(Usage(4, 4)), ReasoningDelta(0, "?")]
     events = joined(anchored("abc"), [*before, TextDelta(1, "ab"), TextDelta(1, "cd")])
     assert events == [Said([UsageReport(Usage(5, 6)), ReasoningDelta(1, "?")]), EXACT, Said([TextDelta(0, "d")])]
+
+
+@pytest.mark.parametrize("before", [[ReasoningDelta(0, "?"), WholePart(0, Part(None, opaque=STATE))], [REDACTED]])
+def test_the_state_of_thinking_decides_nothing(before: list[Chunk]) -> None:
+    """The signature comes behind the thinking and before the text, which may still begin with the anchor."""
+    events = joined(anchored("abc"), before, [TextDelta(1, "abcd")])
+    assert events == [Said([replace(chunk, part=1) for chunk in before]), EXACT, Said([TextDelta(0, "d")])]
 
 
 def test_another_part_decides_that_the_anchor_has_not_come() -> None:
@@ -142,9 +151,6 @@ def test_citations_are_counted_from_the_beginning_of_the_part(words: list[str], 
     ]
     assert late.part == 0
     assert late.value == Part(None, citations=(Citation("u", start=start, end=start + 1), Citation("v")), opaque=STATE)
-
-
-STATE = OpaqueState("p", "m", "", b"s")
 
 
 @pytest.mark.parametrize(

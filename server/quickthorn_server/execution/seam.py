@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from quickthorn_server.core.beginning import Beginning
 from quickthorn_server.core.chunk import Chunk, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport, WholePart
-from quickthorn_server.core.content import Citation, Part, Text
+from quickthorn_server.core.content import Citation, Part, Reasoning, Text
 from quickthorn_server.core.seam import Method, Seam
 from quickthorn_server.core.sizes import utf8_size
 from quickthorn_server.core.usage import Usage, summed
@@ -65,7 +65,7 @@ class Joint:
                     self._write("")
                 case UsageReport(usage):
                     self._chunks.append(UsageReport(summed(self._used, usage)))
-                case ReasoningDelta(part):
+                case ReasoningDelta(part) | WholePart(part) if self._says_no_word(chunk):
                     self._chunks.append(replace(chunk, part=self._place(part)))
                 case TextDelta(part) | ToolCallDelta(part) | WholePart(part):
                     self._write(self._beginning.close())
@@ -84,6 +84,12 @@ class Joint:
         if self._text is None and part not in self._places:
             self._text = part
         return self._text == part
+
+    def _says_no_word(self, chunk: ReasoningDelta | WholePart) -> bool:
+        """Whether *chunk* is thinking, or a note to a part before: neither is the beginning of what the lane says."""
+        if isinstance(chunk, ReasoningDelta):
+            return True
+        return isinstance(chunk.value.kind, Reasoning) or (chunk.value.kind is None and chunk.part in self._places)
 
     def _place(self, part: int) -> int:
         place = self._places.get(part)
