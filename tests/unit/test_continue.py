@@ -316,6 +316,7 @@ def with_needs(prompt: Prompt) -> dict[str, Any]:
 
 
 TOOL = ProviderBlock("anthropic", "web_search", "{}")
+ASKS_FOR_JSON = '{"response_format": {"type": "json_object"}}'
 
 
 @pytest.mark.parametrize(
@@ -348,6 +349,7 @@ def test_what_only_its_own_backend_could_continue_is_not(chunks: list[Chunk], wo
     [
         ({"prompt": Prompt(PROMPT.messages, response_format=JsonObjectFormat())}, "it was to be JSON"),
         ({"prompt": Prompt(PROMPT.messages, response_format=JsonSchemaFormat("n", "{}"))}, "it was to be JSON"),
+        ({"prompt": replace(PROMPT, provider_options_json={"openai": ASKS_FOR_JSON})}, "it was to be JSON"),
         ({"plan": {"failover": False}}, "the call may not fail over"),
         ({"plan": with_needs(Prompt(PROMPT.messages, tools=(Tool(TOOL),)))}, "the provider executes tools"),
     ],
@@ -358,6 +360,20 @@ def test_some_calls_are_never_continued(change: dict[str, Any], words: str) -> N
     assert played.error is not None
     assert played.error.metadata == {"not_continued": words}
     assert len(cast.lanes()) == 1
+
+
+def test_json_by_the_settings_of_a_backend_is_not_continued() -> None:
+    """Half of it is nobody's beginning, whoever asked for it."""
+
+    async def main() -> Played:
+        cast = Cast(a=Scripted(BROKEN), b=Scripted(REPEATS))
+        a, b = cast.backends.values()
+        order = (replace(a, params={"response_format": {"type": "json_object"}}), b)
+        return await cast.streamed(cast.plan(on_break=OnBreak.CONTINUE, order=order))
+
+    played = run_virtual(main())
+    assert played.error is not None
+    assert played.error.metadata == {"not_continued": "it was to be JSON"}
 
 
 def test_a_failure_that_speaks_for_everybody_is_not_continued() -> None:

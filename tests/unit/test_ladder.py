@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -28,7 +29,8 @@ from quickthorn_server.core.content import Message, Part, Role, Text
 from quickthorn_server.core.embedding import EmbedPrompt
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import BackendError, Failure, Reason, of_status
-from quickthorn_server.core.ladder import After, EscalateRule, Ladder, Rung, asks_for_json
+from quickthorn_server.core.json_asked import asks_for_json
+from quickthorn_server.core.ladder import After, EscalateRule, Ladder, Rung
 from quickthorn_server.core.plan import Drop, Knowledge, Plan
 from quickthorn_server.core.prompt import (
     JsonObjectFormat,
@@ -468,6 +470,21 @@ def _call() -> Call:
 def test_json_is_asked_for_in_every_providers_words(options: dict[str, Any], json: bool) -> None:
     """OpenAI's two, Gemini's, Anthropic's, Cohere's and Ollama's; other formats are none."""
     assert asks_for_json(options) is json
+
+
+@pytest.mark.parametrize("depth", [100, 700, 980, 1000, 1020])
+def test_deep_options_are_no_bug_of_ours(depth: int) -> None:
+    """As deep as the edge takes them, they are looked into, or taken as if they might ask for JSON."""
+    deep = '{"a":' * depth + '{"format": "text"}' + "}" * depth
+
+    async def play() -> None:
+        cast = cast_of(a=failing())
+        with suppress(CallError):
+            prompt = Prompt(ASKED, provider_options_json={"openai": deep})
+            await cast.executor.complete(planned(cast, ladder=CANNED), prompt, _call())
+        assert cast.ended in {"answered", "ALL_FAILED"}
+
+    run_virtual(play())
 
 
 def test_the_same_model_directive_keeps_a_call_off_the_canned_rung() -> None:

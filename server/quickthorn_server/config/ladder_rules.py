@@ -8,7 +8,8 @@ from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.defaults import capabilities, stop_at
 from quickthorn_server.config.errors import Finding, Location
 from quickthorn_server.config.route import Route, tiers
-from quickthorn_server.core.ladder import Rung, asks_for_json
+from quickthorn_server.core.json_asked import asks_for_json
+from quickthorn_server.core.ladder import Rung
 
 _PLACES = ("webhook", "webhook_env", "webhook_file")
 

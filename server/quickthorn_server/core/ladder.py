@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.word import Word
@@ -46,25 +44,3 @@ class Ladder:
     stop_at: Rung = Rung.LOWER_TIER
     canned: str = ""
     escalate: EscalateRule | None = None
-
-
-_FORMS = frozenset(
-    {"responseformat", "responsemimetype", "responseschema", "responsejsonschema", "outputformat", "format"}
-)
-"""Names in small letters and without underscores under which providers are asked for another form than prose."""
-
-
-def asks_for_json(options: Mapping[str, Any]) -> bool:
-    """Whether *options*, in whichever provider's words and at whatever depth, ask for JSON instead of prose."""
-    for name, value in options.items():
-        if name.replace("_", "").lower() in _FORMS and _is_json(value):
-            return True
-        if isinstance(value, Mapping) and asks_for_json(value):
-            return True
-    return False
-
-
-def _is_json(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return "json" in str(value.get("type", "json")) or value.get("type") == "object"
-    return isinstance(value, str) and "json" in value

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.content import Message, Part, Role, Text
+from quickthorn_server.core.json_asked import asks_for_json, wants_json
 from quickthorn_server.core.plan import Plan
-from quickthorn_server.core.prompt import JsonObjectFormat, JsonSchemaFormat, Prompt, ReasoningEffort
+from quickthorn_server.core.prompt import Prompt, ReasoningEffort
 from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.core.seam import Method
 from quickthorn_server.core.sizes import utf8_size
@@ -34,7 +35,7 @@ def against(plan: Plan, prompt: AnyPrompt) -> str:
     """Return why no answer to *prompt* is continued, however it breaks; "" = one may be."""
     if not isinstance(prompt, Prompt):
         return "vectors come whole"
-    if isinstance(prompt.response_format, JsonObjectFormat | JsonSchemaFormat):
+    if wants_json(prompt) or any(asks_for_json(backend.params) for backend in plan.order):
         return "it was to be JSON"  # of which half is nobody's beginning, and a doubled brace ruins all
     if plan.outline is not None and plan.outline.provider_tools:
         return "the provider executes tools"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
 
 from quickthorn_server.core.attempt import Trace
@@ -14,9 +12,10 @@ from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
 from quickthorn_server.core.fall import why
 from quickthorn_server.core.identifiers import random_hex
-from quickthorn_server.core.ladder import After, Rung, asks_for_json
+from quickthorn_server.core.json_asked import wants_json
+from quickthorn_server.core.ladder import After, Rung
 from quickthorn_server.core.plan import Plan
-from quickthorn_server.core.prompt import Prompt, TextFormat, ToolMode
+from quickthorn_server.core.prompt import Prompt, ToolMode
 from quickthorn_server.core.provider import AnyPrompt
 from quickthorn_server.core.value import value
 from quickthorn_server.execution.events import Begun, Escalated, Event, Finished, Said
@@ -105,14 +104,9 @@ def open_rungs(plan: Plan, prompt: AnyPrompt) -> tuple[Rung, ...]:
 
 def _takes_prose(prompt: AnyPrompt) -> bool:
     """Whether words that no model wrote may answer: not where JSON, a tool call or vectors are asked for."""
-    if not isinstance(prompt, Prompt) or not isinstance(prompt.response_format, TextFormat | None):
+    if not isinstance(prompt, Prompt):
         return False
     choice = prompt.tool_choice
     if choice is not None and (choice.name or choice.mode is ToolMode.REQUIRED):
         return False
-    return not any(map(_asks_for_json, prompt.provider_options_json.values()))
-
-
-def _asks_for_json(options_json: str) -> bool:
-    options = json.loads(options_json)
-    return isinstance(options, Mapping) and asks_for_json(options)
+    return not wants_json(prompt)
