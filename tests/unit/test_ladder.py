@@ -215,6 +215,42 @@ def test_a_failed_hedge_does_not_lead_to_a_lower_tier_while_the_first_goes_on() 
     run_virtual(play())
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_neither_panic_nor_a_code_leads_to_a_lower_tier_while_the_first_goes_on(waits: bool) -> None:
+    """Whether it is asked in spite of its circuit, or waits for the very code of the hedge that failed."""
+
+    async def play() -> None:
+        opens = BreakerRule(consecutive=1)
+        cast = cast_of(a=Scripted(says("yes", after=1)), h=failing(), c=Scripted(says("low")), rule=opens)
+        causes: frozenset[int | str] = frozenset({503}) if waits else frozenset()
+        plan = planned(cast, Entry("a"), Entry("h"), low("c", fallback_on=causes), hedge=HedgeRule(delay=0.1))
+        if not waits:
+            cast.breakers["c"].admit().failed(BackendError(Failure.LOST))
+            plan = replace(plan, panic=(cast.backends["c"],))
+        assert await cast.completed(plan)
+        assert [lane[0] for lane in cast.lanes()] == ["a", "h"]
+
+    run_virtual(play())
+
+
+def test_a_lower_tier_that_continues_who_had_overtaken_the_first_is_a_fall() -> None:
+    """The first was stopped for a winner that broke, and did not fail: the tier is lower all the same."""
+
+    async def play() -> None:
+        breaks: list[Step] = [(0.1, TextDelta(0, "half")), (0.1, BackendError(Failure.LOST))]
+        cast = cast_of(a=Scripted(silent(5)), h=Scripted(breaks), c=Scripted(says("low")))
+        route: dict[str, Any] = {"hedge": HedgeRule(delay=0.1), "on_break": OnBreak.CONTINUE, "ladder": CANNED}
+        await cast.streamed(planned(cast, Entry("a"), Entry("h"), low("c"), **route))
+        assert [lane[:3] for lane in cast.lanes()] == [
+            ("a", "first", "lost"),
+            ("h", "silence", "broke"),
+            ("c", "continuation", "won"),
+        ]
+        assert (cast.ended, cast.trace.rung) == ("answered", "lower_tier")
+
+    run_virtual(play())
+
+
 def test_a_lower_tier_replaces_a_winner_that_broke_once_nobody_above_is_left() -> None:
     """Who was stopped for the winner is not there to be waited for."""
 

@@ -18,11 +18,11 @@ def rung(
     the first candidate; who overtook it while it went on; and whoever takes turns with it by weight.
     """
     name, first = attempts[served_by].backend, order[0]
+    if name in lower:
+        return Rung.LOWER_TIER
     if name == first.name or _was_overtaken(first, attempts):
         return None
     served = next(backend for backend in order if backend.name == name)
-    if name in lower:
-        return Rung.LOWER_TIER
     if served.model_id == first.model_id:
         return Rung.SAME_MODEL
     return None if _take_turns(route, first.name, name) else Rung.LOWER_TIER
@@ -42,7 +42,7 @@ def why(order: Sequence[Backend], attempts: Sequence[Attempt], served: str) -> s
 def _was_overtaken(first: Backend, attempts: Sequence[Attempt]) -> bool:
     """Whether the first candidate was asked and had not failed when another answered."""
     tries = [attempt for attempt in attempts if attempt.backend == first.name]
-    return bool(tries) and tries[0].failure is None
+    return bool(tries) and all(attempt.failure is None for attempt in tries)
 
 
 def _take_turns(route: Route, first: str, other: str) -> bool:

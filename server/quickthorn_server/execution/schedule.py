@@ -224,7 +224,7 @@ class Schedule:
         costs its one free attempt and what the purse pays beyond it: no more than it may with circuits held closed.
         """
         for backend in self._spared:
-            if self._standby is not None and not self._standby.may_ask(backend):
+            if self._is_too_low(backend) or (self._standby is not None and not self._standby.may_ask(backend)):
                 continue
             start = self._leave(backend, cause, in_panic=True)
             if start is not None:
@@ -235,23 +235,27 @@ class Schedule:
     def _next(self, cause: Cause) -> Backend | None:
         """Take the next candidate of the plan, or behind the last one who lost.
 
-        Silence leads to none who wait, and nothing to a lower tier while anybody above it may still answer.
+        Silence leads to none who wait.
         """
         order = self._order
         if cause is Cause.SILENCE:
             order = self._targets
         elif self._standby is not None:
-            backend = self._standby.take(_leading(order, self._asked))
+            backend = self._standby.take(_leading(order, self._asked), self._is_too_low)
             if backend is not None:
                 return backend
         for backend in order:
             if backend.name in self._asked:
                 continue
-            if backend.name in self._lower and self._started > self._over:
+            if self._is_too_low(backend):
                 return None
             self._asked.add(backend.name)
             return backend
         return self._lost.popleft() if self._lost else None
+
+    def _is_too_low(self, backend: Backend) -> bool:
+        """Whether nothing leads to *backend* yet: it is of a lower tier, and somebody may still answer."""
+        return backend.name in self._lower and self._started > self._over
 
     def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:
         purse = None if cause is Cause.FIRST else self._purse_of(backend, cause, in_panic=in_panic)

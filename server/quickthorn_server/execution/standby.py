@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from quickthorn_server.core.catalogue import Backend
 from quickthorn_server.core.classes import caused
@@ -47,10 +47,10 @@ class Standby:
         """Whether *backend* waits for nothing, or for nothing any more."""
         return backend.name not in self._causes or backend.name in self._called
 
-    def take(self, asked: int) -> Backend | None:
-        """Take who is next now that *asked* of the others were."""
+    def take(self, asked: int, is_too_low: Callable[[Backend], bool] = lambda _: False) -> Backend | None:
+        """Take who is next now that *asked* of the others were, and who is not too low."""
         for place, (before, backend) in enumerate(self._waiting):
-            if before <= asked and backend.name in self._called:
+            if before <= asked and backend.name in self._called and not is_too_low(backend):
                 del self._waiting[place]
                 return backend
         return None
