@@ -226,6 +226,9 @@ def test_a_continuation_is_not_continued() -> None:
     assert [lane[:3] for lane in cast.lanes()] == [("a", "first", "broke"), ("b", "continuation", "broke")]
     assert cast.trace.degraded == "a broke, b continued (anchor); not continued: it had been continued once"
     assert len(cast.told.decisions[-1].seams) == 1
+    assert cast.trace.spent is not None
+    costs = [attempt.cost_nano_usd or 0 for attempt in cast.trace.attempts]
+    assert [cast.trace.spent.cost_nano_usd, cast.trace.extra_cost_nano_usd] in (costs, costs[::-1])
 
 
 def test_a_break_before_the_seam_is_known_has_none() -> None:
@@ -234,6 +237,7 @@ def test_a_break_before_the_seam_is_known_has_none() -> None:
     assert told(played) == WHOLE[:HALF]
     assert seams(played) == []
     assert cast.told.decisions[-1].seams == ()
+    assert cast.told.decisions[-1].first_content == 0.1
     assert cast.trace.degraded == "not continued: it had been continued once"
     more = cast.trace.attempts[1].usage
     assert more is not None

@@ -82,7 +82,8 @@ class Trace:
             return ()
         main = self.spent if self.served_by is None else self.attempts[self.served_by]
         others = tuple(attempt for attempt in self.attempts if attempt is not main)
-        if any(attempt.cause is Cause.CONTINUATION for attempt in self.attempts):  # who broke had served so far
+        continued = any(attempt.cause is Cause.CONTINUATION for attempt in self.attempts)
+        if continued and self.served_by is not None:  # who broke had served so far
             return tuple(attempt for attempt in others if attempt.outcome is not Outcome.BROKE)
         return others
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quickthorn_server.core.attempt import Outcome, Trace
+from quickthorn_server.core.attempt import Cause, Outcome, Trace
 from quickthorn_server.core.call import Call
 from quickthorn_server.core.chunk import FinishReason
 from quickthorn_server.core.content import Part
@@ -49,9 +49,8 @@ class Decision:
         Where an answer was continued it is that of the lane that began it: what the caller saw first.
         """
         lanes = self.trace.attempts
-        if self.seams:
-            spoke = {Outcome.BROKE, Outcome.WON}
-            return next((lane.first_content for lane in lanes if lane.outcome in spoke), None)
+        if any(lane.cause is Cause.CONTINUATION for lane in lanes):
+            return next((lane.first_content for lane in lanes if lane.outcome is Outcome.BROKE), None)
         if self.trace.served_by is not None:
             return lanes[self.trace.served_by].first_content
         cut = [lane for lane in lanes if lane.outcome in {Outcome.BROKE, Outcome.ABANDONED}]
