@@ -161,11 +161,11 @@ def test_who_takes_turns_is_no_lower_tier() -> None:
 
 
 def test_an_open_circuit_is_a_fall_too() -> None:
-    """The first choice is not even asked."""
+    """The first choice is not even asked, and callers are not told of those who were not."""
 
     async def play() -> None:
         cast = cast_of(rule=BreakerRule(consecutive=1), a=failing(), b=Scripted(says("yes")))
-        for degraded in ("same_model: b answered, a overloaded", "same_model: b answered, a was not asked"):
+        for degraded in ("same_model: b answered, a overloaded", "same_model: b answered, 1 not asked"):
             trace = (await cast.completed(planned(cast, ladder=Ladder()))).trace
             assert (trace.rung, trace.degraded) == ("same_model", degraded)
 
@@ -380,10 +380,12 @@ def test_open_circuits_and_late_first_tokens_are_stood_in_for() -> None:
         plan = planned(cast, ladder=CANNED)
         answers = [await cast.completed(plan), await cast.completed(plan)]
         assert [len(answer.trace.attempts) for answer in answers] == [1, 0]
-        assert answers[1].trace.degraded == "canned: nobody could answer (NO_HEALTHY_BACKEND): a was not asked"
+        assert answers[1].trace.degraded == "canned: nobody could answer (NO_HEALTHY_BACKEND): 1 not asked"
         slow = cast_of(a=Scripted(silent(9)))
         late = replace(planned(slow, ladder=CANNED), max_first_token=1.0)
-        assert (await slow.completed(late)).trace.rung == "canned"
+        trace = (await slow.completed(late)).trace
+        assert trace.rung == "canned"
+        assert trace.degraded == "canned: nobody could answer (FIRST_TOKEN_TIMEOUT): a gave no answer in time"
         assert slow.told.decisions[0].averted is Reason.FIRST_TOKEN_TIMEOUT
         with pytest.raises(CallError) as caught:
             await slow.completed(planned(slow, ladder=CANNED), deadline=1.0)

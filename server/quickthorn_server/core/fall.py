@@ -29,14 +29,21 @@ def rung(
 
 
 def why(order: Sequence[Backend], attempts: Sequence[Attempt], served: str) -> str:
-    """Return what became of those before *served* in *order* (all of them, if it is not among them), in words."""
-    found = []
+    """Return what became of those before *served* in *order* (all of them, if it is not among them), in words.
+
+    Who was not asked is counted and not named: traces tell callers nothing about them.
+    """
+    found, unasked = [], 0
     for backend in order:
         if backend.name == served:
             break
-        failures = [attempt.failure for attempt in attempts if attempt.backend == backend.name and attempt.failure]
-        found.append(f"{backend.name} {failures[0].value if failures else 'was not asked'}")
-    return ", ".join(found)
+        tries = [attempt for attempt in attempts if attempt.backend == backend.name]
+        failure = next((attempt.failure for attempt in tries if attempt.failure), None)
+        if tries:
+            found.append(f"{backend.name} {failure.value if failure else 'gave no answer in time'}")
+        else:
+            unasked += 1
+    return ", ".join([*found, f"{unasked} not asked"] if unasked else found)
 
 
 def _was_overtaken(first: Backend, attempts: Sequence[Attempt]) -> bool:
