@@ -47,6 +47,9 @@ _PLAIN_PAYLOAD = frozenset(
 """What a whole answer holds that is nothing but OpenAI's own."""
 _PLAIN_REASONS = frozenset({FinishReason.STOP, FinishReason.LENGTH})
 
+_QUOTABLE = 256 * 1024
+"""Characters of an answer that are kept for its citations to quote: one without end must not be kept without end."""
+
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
 
 
@@ -77,6 +80,7 @@ class Answer:
         self._beside = Beside(self._parts, provider)
         self._named = False
         self._written: list[str] = []
+        self._quotable = _QUOTABLE
         self._refusal = ""
         self._reason: FinishReason | None = None
         self._stop_sequence = ""
@@ -166,7 +170,9 @@ class Answer:
     def _content(self, content: str | list[dict[str, Any]]) -> None:
         if isinstance(content, str):
             self._parts.text("text", content)
-            self._written.append(content)
+            if self._quotable > 0:
+                self._written.append(content)
+                self._quotable -= len(content)
             return
         for item in content:  # Mistral's way of saying what is thinking and what is text
             if item["type"] == "thinking":
