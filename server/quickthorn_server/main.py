@@ -7,7 +7,7 @@ import logging
 import random
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
@@ -27,9 +27,12 @@ from quickthorn_server.edge.gate import Gate
 from quickthorn_server.edge.health import Health
 from quickthorn_server.edge.interceptor import Edge
 from quickthorn_server.edge.listener import listen, new_server
+from quickthorn_server.edge.own_door import own_door
 from quickthorn_server.edge.pool_health import PoolObserver
 from quickthorn_server.edge.reflection import register_reflection
 from quickthorn_server.edge.routing_service import RoutingService
+from quickthorn_server.edge.shedding import Shedder
+from quickthorn_server.edge.sojourn import measuring
 from quickthorn_server.edge.threads import stepping_back
 from quickthorn_server.execution.breakers import Breakers
 from quickthorn_server.execution.carried import Estate
@@ -80,17 +83,20 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
     """
     loop = asyncio.get_running_loop()
     rule = catalogue.server
-    health, gate, reaper = Health(), Gate(rule.max_in_flight, loop.time), Reaper()
+    health, reaper, shedder = Health(), Reaper(), Shedder(rule.max_wait)
+    gate = Gate(rule.max_in_flight, loop.time, shedder=shedder)
     stream = RecordStream(wire_record.record)
     async with (
         _telling(catalogue.records, stream) as outside,
         HttpClient() as http,
         Providers(catalogue.backends.values(), http) as providers,
         _escalating(catalogue, http, outside) as outside,
+        AsyncExitStack() as inside,
     ):
         with stepping_back():
             server, estate = _server(catalogue, providers, outside, health, gate=gate, reaper=reaper)
         port = listen(server, rule.listen, rule.tls)
+        call_ourselves = await inside.enter_async_context(own_door(server))
         drain = Drain(server, gate, health, quiet=rule.drain_quiet, grace=rule.drain_grace, clock=loop.time)
         stop, asked_to_stop = _way_down(drain)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -100,7 +106,7 @@ async def serve(catalogue: Catalogue, ready: Callable[[Serving], None]) -> int:
         health.start_serving()
         backends = catalogue.backends.values()
         async with _watching_keys(KeyFiles(backends), providers, estate.breakers):
-            async with checking(backends, estate):
+            async with checking(backends, estate), measuring(gate, shedder, call_ourselves):
                 ready(Serving(_with_port(rule.listen, port), stop, stream))
                 await asked_to_stop.wait()
             drained = await drain.run()

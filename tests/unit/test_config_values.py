@@ -39,7 +39,8 @@ from quickthorn_server.core.usage import Price, Tier
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickthorn.yaml"
 
 WHOLE = """
-server: {listen: "[::1]:0", max_in_flight: 7, write_stall: 4s, heartbeat: 2s, drain: {quiet: 0s, grace: 1.5m}}
+server:
+  {listen: "[::1]:0", max_in_flight: 7, max_wait: 50ms, write_stall: 4s, heartbeat: 2s, drain: {quiet: 0s, grace: 1.5m}}
 records: {file: logs/d.jsonl, max_size: 2GiB, keep: 0, content: true}
 backends:
   - name: fast
@@ -149,7 +150,7 @@ def test_every_key_arrives() -> None:
     assert route.hedge == HedgeRule(percentile=0.95, max_parallel=2)
     assert route.retry == RetryRule(5, frozenset({503, "timeout"}))
     assert catalogue.server == ServerRule(
-        "[::1]:0", max_in_flight=7, write_stall=4.0, heartbeat=2.0, drain_quiet=0.0, drain_grace=90.0
+        "[::1]:0", max_in_flight=7, max_wait=0.05, write_stall=4.0, heartbeat=2.0, drain_quiet=0.0, drain_grace=90.0
     )
     assert catalogue.records == RecordRule("logs/d.jsonl", 2 * 1024**3, keep=0, content=True)
 

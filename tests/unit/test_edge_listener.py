@@ -16,4 +16,6 @@ def test_the_options_that_a_mesh_and_long_streams_need() -> None:
         "grpc.http2.ping_timeout_ms": 10_000,
         "grpc.http2.min_ping_interval_without_data_ms": 5_000,
         "grpc.keepalive_permit_without_calls": 1,
+        "grpc.server.max_pending_requests": 5_000,
+        "grpc.server.max_pending_requests_hard_limit": 10_000,
     }

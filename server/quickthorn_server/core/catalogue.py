@@ -291,13 +291,14 @@ class ServerRule:
 
     On SIGTERM the server keeps accepting until no call has arrived for *drain_quiet*, then refuses new ones and
     gives running ones *drain_grace*.  A stream whose client reads nothing for *write_stall* is ended; one that
-    says nothing for *heartbeat* says that it goes on.
+    says nothing for *heartbeat* says that it goes on.  Calls are refused while they wait for longer than *max_wait*.
     """
 
     listen: str = "127.0.0.1:50051"
     tls: Tls | None = None
     callers: tuple[Caller, ...] = ()
     max_in_flight: int = 1000
+    max_wait: float = 0.1
     write_stall: float = 30.0
     heartbeat: float = 15.0
     drain_quiet: float = 1.0

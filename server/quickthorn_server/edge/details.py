@@ -17,6 +17,7 @@ DETAILS_LIMIT = 3072
 
 DOMAIN = "quickthorn"
 
+_FAILURE = f"type.googleapis.com/{failure_pb2.RouteFailure.DESCRIPTOR.full_name}"
 _TEXT_LIMIT = 256  # bytes of one text inside the details: a provider's request id may be as long as it likes
 _MOST = 64  # attempts or violations: more can never fit, and cutting them one by one would take time
 
@@ -39,6 +40,16 @@ def packed(
         pass
     serialised: bytes = status.SerializeToString()
     return serialised
+
+
+def with_failure(details: bytes, failure: failure_pb2.RouteFailure) -> bytes:
+    """Return serialised *details* with one more, a *failure* that is small.
+
+    Messages that follow one another are one message, and its repeated fields have the elements of all of them
+    (protobuf.dev, "Encoding: Last One Wins"): so what is always the same need not be written again.
+    """
+    last = Any(type_url=_FAILURE, value=failure.SerializeToString())
+    return details + bytes(status_pb2.Status(details=[last]).SerializeToString())
 
 
 @dataclass(slots=True)

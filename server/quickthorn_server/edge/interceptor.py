@@ -23,11 +23,13 @@ from quickthorn_server.core.bug import sketch
 from quickthorn_server.core.catalogue import Caller
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
+from quickthorn_server.core.request import Priority
 from quickthorn_server.edge.call import Call, Context, abort, chosen_request_id, enter_call
 from quickthorn_server.edge.callers import Metadata
 from quickthorn_server.edge.gate import Gate
 from quickthorn_server.edge.stall import WriteWatch
 from quickthorn_server.edge.status import failure_status
+from quickthorn_server.edge.urgency import urgency
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,9 @@ class Edge(grpc.aio.ServerInterceptor):
         self._around = around
         self._write_stall = write_stall
         self._wrapped: dict[str, Handler] = {}
+        # A handler that takes a stream is called before the request has been read: however long that is, and whatever
+        # the method takes, a client sees the same trailers.
+        self._turned_away: Handler = grpc.stream_unary_rpc_method_handler(self._turn_away)
 
     async def intercept_service(
         self,
@@ -75,6 +80,8 @@ class Edge(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         """Return the method's wrapped handler; None = no such method."""
         method = handler_call_details.method
+        if self._gate.tight and self._gate.shut and not method.startswith(EXEMPT):
+            return self._turned_away
         wrapped = self._wrapped.get(method)
         if wrapped is None:
             handler = await continuation(handler_call_details)
@@ -94,7 +101,8 @@ class Edge(grpc.aio.ServerInterceptor):
         call = Call(method, chosen_request_id(metadata))
         enter_call(call)
         try:
-            self._gate.enter(task)
+            gate = self._gate
+            gate.enter(task, urgency(method, request) if gate.tight and gate.choosy else Priority.NORMAL)
             call.caller = self._authenticate(metadata)
             return await answer(request, context, call)
         except asyncio.CancelledError:
@@ -109,6 +117,11 @@ class Edge(grpc.aio.ServerInterceptor):
             error = self._bug(bug, call)
         await self._fail(error, context, call)
         return None
+
+    async def _turn_away(self, _: object, context: Context) -> None:
+        """End an RPC that comes while the gate is shut; it has no span."""
+        call = Call("", chosen_request_id(context.invocation_metadata() or ()))
+        await self._fail(self._gate.turn_away(), context, call)
 
     async def _fail(self, error: CallError, context: Context, call: Call) -> None:
         try:

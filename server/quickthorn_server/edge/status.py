@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 import grpc
 from google.rpc import code_pb2
@@ -12,7 +13,7 @@ from google.rpc import code_pb2
 from quickthorn.v1 import failure_pb2
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Reason
-from quickthorn_server.edge.details import cut, packed
+from quickthorn_server.edge.details import cut, packed, with_failure
 
 MESSAGE_LIMIT = 1024
 """Bytes of UTF-8 in a status message."""
@@ -22,6 +23,7 @@ PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 _LONGEST_WAIT = 86_400.0  # seconds; a provider may name any number
 _AT_ONCE = 0.1  # seconds until a client may ask again where no other wait is known
+_REFUSALS = frozenset({Reason.OVERLOADED, Reason.DRAINING})
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -88,6 +90,27 @@ def failure_status(error: CallError, failure: failure_pb2.RouteFailure | None) -
     (larger metadata is dropped at random from 8 KiB on, and the client then sees a false RESOURCE_EXHAUSTED).  What
     does not fit is cut from *failure*'s attempts first.  *failure* itself is not changed.
     """
+    if error.reason in _REFUSALS and error.trace is None and not (error.violations or error.metadata):
+        return _refusal_status(error, failure)
+    return _status(error, failure)
+
+
+def _refusal_status(error: CallError, failure: failure_pb2.RouteFailure | None) -> RichStatus:
+    """Return the same for a refusal of ours: there are few kinds of them, and under overload very many of each."""
+    known = _refusals(error.reason, error.message, error.retry_after)
+    if failure is None:
+        return known
+    (key, details), *rest = known.trailing_metadata
+    assert isinstance(details, bytes)  # noqa: S101 - it is what `_status` puts first
+    return replace(known, trailing_metadata=((key, with_failure(details, failure)), *rest))
+
+
+@lru_cache(maxsize=256)
+def _refusals(reason: Reason, message: str, retry_after: float | None) -> RichStatus:
+    return _status(CallError(reason, message, retry_after=retry_after), None)
+
+
+def _status(error: CallError, failure: failure_pb2.RouteFailure | None) -> RichStatus:
     row = TABLE[error.reason]
     message = "internal error" if error.reason is Reason.INTERNAL else cut(error.message, MESSAGE_LIMIT)
     wait = row.wait if error.retry_after is None else _bounded(error.retry_after)
