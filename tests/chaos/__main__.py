@@ -25,18 +25,20 @@ from tests.chaos.judge import Verdict
 SEED = 20261120
 Scenario = Callable[[int, Form], Verdict]
 
-LOUD: Mapping[str, Scenario] = {
+ALONE: Mapping[str, Scenario] = {"cancel": callers.cancel, "overload": callers.overload}
+"""Those that need the machine for themselves."""
+
+BESIDE: Mapping[str, Scenario] = {
     **{f"one_of_three/{name}": partial(one_of_three.run, name) for name in one_of_three.MODES},
     "total_outage": providers.total_outage,
     "brown_out": providers.brown_out,
     "light_tail": providers.light_tail,
-    "cancel": callers.cancel,
     "slow_readers": callers.slow_readers,
-    "overload": callers.overload,
 }
-"""Those that need the machine for themselves."""
+"""Those that may run beside the soak and what follows it."""
 
-QUIET: Mapping[str, Scenario] = {
+SOAKING: Mapping[str, Scenario] = {
+    "soak": soak.soak,
     "breaker_opens": providers.breaker_opens,
     "breaker_recovers": providers.breaker_recovers,
     "losers": providers.losers,
@@ -46,18 +48,17 @@ QUIET: Mapping[str, Scenario] = {
     "deadline": callers.deadline,
     "too_many": callers.too_many,
 }
-"""Those that may run beside the soak."""
+"""Mostly waiting."""
 
-SOAK = "soak"
-NAMES = (*LOUD, *QUIET, SOAK)
+ALL: Mapping[str, Scenario] = {**ALONE, **BESIDE, **SOAKING}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; return 0 when every scenario passed."""
     given = _arguments(arguments)
-    chosen = [name for name in NAMES if any(fnmatchcase(name, each) for each in given.scenario or ["*"])]
+    chosen = [name for name in ALL if any(fnmatchcase(name, each) for each in given.scenario or ["*"])]
     if not chosen:
-        sys.stderr.write(f"no such scenario; there are: {' '.join(NAMES)}\n")
+        sys.stderr.write(f"no such scenario; there are: {' '.join(ALL)}\n")
         return 2
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="quickthorn-chaos-") as folder:
@@ -96,28 +97,27 @@ def _rate(made: Form, seed: int) -> float:
 
 
 def _run(chosen: Sequence[str], seed: int, made: Form, tell: Callable[[Verdict], None]) -> list[Verdict]:
-    """Run scenarios one after the other, the quiet ones beside the soak."""
+    """Run scenarios one after the other, two at a time where they do not disturb each other."""
     found: list[Verdict] = []
 
-    def run(name: str, scenario: Scenario) -> None:
+    def run(name: str) -> None:
         try:
-            verdict = scenario(seed, made)
+            verdict = ALL[name](seed, made)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the others still run
             verdict = Verdict(name, seed, 0, faults=[f"{type(error).__name__}: {error}"])
         found.append(verdict)
         tell(verdict)
 
-    for name in chosen:
-        if name in LOUD:
-            run(name, LOUD[name])
-    beside = threading.Thread(target=run, args=(SOAK, soak.soak))
-    if SOAK in chosen:
-        beside.start()
-    for name in chosen:
-        if name in QUIET:
-            run(name, QUIET[name])
-    if SOAK in chosen:
-        beside.join()
+    def run_all(names: Mapping[str, Scenario]) -> None:
+        for name in names:
+            if name in chosen:
+                run(name)
+
+    run_all(ALONE)
+    soaking = threading.Thread(target=run_all, args=(SOAKING,))
+    soaking.start()
+    run_all(BESIDE)
+    soaking.join()
     return found
 
 
@@ -133,7 +133,7 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "max_amplification": round(max(bounded), 3) if bounded else None,
         "cancel_p99_ms": figures.get("cancel_p99_ms"),
         "cancel_floor_p99_ms": figures.get("cancel_floor_p99_ms"),
-        "rss_growth_mb": next((v.figures["rss_growth_mb"] for v in verdicts if v.name == SOAK), None),
+        "rss_growth_mb": next((v.figures["rss_growth_mb"] for v in verdicts if v.name == "soak"), None),
     }
 
 

@@ -77,22 +77,22 @@ def slow_readers(seed: int, form: Form) -> Verdict:
         routes="  - {name: big, backends: [d]}\n  - {name: stop, backends: [e]}\n",
     )
     big = Pace(tokens=2000, reads=2000, gap=0.01, pad=8192)
-    slow = {"tokens": big.tokens, "pad": big.pad, "narrow": True, "deadline": 22.0}
+    slow = {"tokens": big.tokens, "pad": big.pad, "narrow": True, "deadline": 16.0}
     with House("slow_readers", seed, form.folder, plan) as house:
         house.warm()
         house.order("d", pace=replace(big, gap=0.05))
         house.order("e", pace=big)
-        alone, _ = house.calls(house.job("w", count=600, rate=150.0))
+        alone, _ = house.calls(house.job("w", count=450, rate=150.0))
         before = house.rss_mb()
         stop = replace(BIG, name="stop", route="stop")
         readers = house.job("s", BIG, count=_SLOW_STREAMS, rate=50.0, pause=1.0, **slow)
         house.begin(readers, 1)
-        time.sleep(12.0)  # they have started, and what is read ahead for them is
-        others, _ = house.calls(house.job("o", count=1200, rate=150.0))
+        time.sleep(_SLOW_STREAMS / 50.0 + 4.0)  # all have started, and what is read ahead for them is
+        others, _ = house.calls(house.job("o", count=750, rate=150.0))
         grown = house.rss_mb() - before
         house.finish(readers, 1)
         stopped, _ = house.calls(
-            house.job("t", stop, count=50, rate=25.0, reads=2, hold=10.0, **slow | {"deadline": 12.0})
+            house.job("t", stop, count=50, rate=25.0, reads=2, hold=8.0, **slow | {"deadline": 10.0})
         )
         truth = judge.by_call(house.truth())
     verdict.at_most("rss_growth_mb", grown, _SLOW_STREAMS * _MB_A_STREAM)
@@ -137,12 +137,12 @@ def overload(seed: int, form: Form) -> Verdict:
         given = {"tokens": pace.tokens}
         free, _ = house.calls(house.job("free", UNARY, workers=64, seconds=4.0, **given))
         can = sum(seen.ok for seen in free) / 4.0
-        usual, trigger = 0.7 * can, max(10.0, 30.0 * form.scale)
+        usual, trigger = 0.7 * can, max(8.0, 30.0 * form.scale)
         base, _ = house.calls(house.job("base", UNARY, count=int(usual * 10), rate=usual, **given))
         much = house.job("much", UNARY, count=int(2 * can * trigger), rate=2 * can, **given)
         over = much.start + trigger
         house.begin(much)
-        after = house.job("after", UNARY, count=int(usual * 25), rate=usual, **given)
+        after = house.job("after", UNARY, count=int(usual * (form.after + 5)), rate=usual, **given)
         house.begin(replace(after, start=over), 1)
         hard, _ = house.finish(much)
         calm, _ = house.finish(after, 1)

@@ -154,6 +154,7 @@ class House:
     def _start(self) -> None:
         plan = self.plan
         tls, env = self._certificates() if plan.secure else ({}, {})
+        self._crowds = [self._program("-m", "tests.chaos.load", cores=self._others) for _ in range(plan.crowds)]
         together = tuple(name for name in (*plan.providers, *plan.beside) if name not in plan.apart)
         self._upstreams = {each: self._upstream((each,), tls) for each in plan.apart}
         first = self._upstream(together, tls)
@@ -163,7 +164,6 @@ class House:
         serve = ("-m", "tests.chaos.observed", "serve", "--config", str(config))
         self.server = self._program(*serve, cores=self._tested, env=env)
         self.address = self.server.hear().split()[3]
-        self._crowds = [self._program("-m", "tests.chaos.load", cores=self._others) for _ in range(plan.crowds)]
         for crowd in self._crowds:
             crowd.hear()
 
@@ -235,7 +235,7 @@ class House:
         self.begin(job)
         return self.finish(job)
 
-    def warm(self, seconds: float = 1.0) -> None:
+    def warm(self, seconds: float = 0.7) -> None:
         """Have calls made, so that connections are there and code is warm."""
         self.calls(self.job("warm", workers=16, seconds=seconds))
 

@@ -19,14 +19,17 @@ WITHIN = 2.0  # times the healthy run's p99
 class Mode:
     """*faults* of provider a; *flap*: on and off again so many seconds each.
 
-    *deadline* in seconds.  *secure*: it speaks TLS.  *prefill*: provider b, who is next, writes on from an answer that
-    was begun for it; else it has to be asked to repeat the end.
+    *deadline* in seconds.  *secure*: it speaks TLS.  *backend*: more of its configuration.
+
+    *prefill*: provider b, who is next, writes on from an answer that was begun for it; else it has to be asked to
+    repeat the end.
     """
 
     faults: tuple[Fault, ...]
     flap: float = 0.0
     deadline: float = 10.0
     secure: bool = False
+    backend: str = ""
     prefill: bool = False
 
 
@@ -42,7 +45,7 @@ MODES: Mapping[str, Mode] = {
     "5xx": Mode((Fault("status", statuses=STATUSES),)),
     "4xx": Mode((Fault("status", statuses=(403, 404, 408, 429)),)),
     "429": Mode((Fault("status", statuses=(429,), retry_after=1.0),)),
-    "brown_out": Mode((Fault("slow"),)),
+    "brown_out": Mode((Fault("slow"),), backend="breaker: {slow_first_token: 150ms}"),
     "slow_tokens": Mode((Fault("slow_tokens"),)),
     "slicer": Mode((Fault("slicer", 0.5), Fault("slow_close"))),
     "endless": Mode((Fault("endless"),), deadline=5.0),
@@ -56,7 +59,7 @@ def run(name: str, seed: int, form: Form) -> Verdict:
     """Run one mode: first all are well, then provider a fails as it says."""
     mode = MODES[name]
     verdict = Verdict(f"one_of_three/{name}", seed, form.calls)
-    plan = Plan(secure=("a",) if mode.secure else (), each={"b": _PREFILL} if mode.prefill else {})
+    plan = Plan(secure=("a",) if mode.secure else (), each={"a": mode.backend, "b": _PREFILL if mode.prefill else ""})
     with House(f"one_of_three-{name}", seed, form.folder, plan) as house:
         house.warm()
         well, _ = house.calls(house.job("w", count=form.calls // 5, rate=form.rate, deadline=mode.deadline))
