@@ -25,14 +25,17 @@ from tests.chaos.judge import Verdict
 SEED = 20261120
 Scenario = Callable[[int, Form], Verdict]
 
-ALONE: Mapping[str, Scenario] = {"cancel": callers.cancel, "overload": callers.overload}
+ALONE: Mapping[str, Scenario] = {
+    "cancel": callers.cancel,
+    "light_tail": providers.light_tail,
+    "overload": callers.overload,
+}
 """Those that need the machine for themselves."""
 
 BESIDE: Mapping[str, Scenario] = {
     **{f"one_of_three/{name}": partial(one_of_three.run, name) for name in one_of_three.MODES},
     "total_outage": providers.total_outage,
     "brown_out": providers.brown_out,
-    "light_tail": providers.light_tail,
     "slow_readers": callers.slow_readers,
 }
 """Those that may run beside the soak and what follows it."""

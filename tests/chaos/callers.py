@@ -16,7 +16,7 @@ from tests.chaos.logs import Seen
 
 _SLOW_STREAMS = 200
 _MB_A_STREAM = 1.5  # what is read ahead for a reader, by the lane, the HTTP client and gRPC
-_STALL = 3.0
+_STALL = 6.0  # seconds; who reads slowly frees the window every 2 to 4
 BIG = Kind("big", "StreamComplete", "big")
 
 
@@ -76,23 +76,23 @@ def slow_readers(seed: int, form: Form) -> Verdict:
         server=f"max_in_flight: 8000, write_stall: {_STALL:g}s",
         routes="  - {name: big, backends: [d]}\n  - {name: stop, backends: [e]}\n",
     )
-    big = Pace(tokens=2000, reads=2000, gap=0.01, pad=8192)
-    slow = {"tokens": big.tokens, "pad": big.pad, "narrow": True, "deadline": 16.0}
+    big = Pace(tokens=2000, reads=2000, gap=0.01, pad=16_384)
+    slow = {"tokens": big.tokens, "pad": big.pad, "narrow": True, "deadline": 20.0}
     with House("slow_readers", seed, form.folder, plan) as house:
         house.warm()
-        house.order("d", pace=replace(big, gap=0.05))
+        house.order("d", pace=replace(big, gap=0.1))
         house.order("e", pace=big)
         alone, _ = house.calls(house.job("w", count=450, rate=150.0))
         before = house.rss_mb()
         stop = replace(BIG, name="stop", route="stop")
         readers = house.job("s", BIG, count=_SLOW_STREAMS, rate=50.0, pause=1.0, **slow)
         house.begin(readers, 1)
-        time.sleep(_SLOW_STREAMS / 50.0 + 4.0)  # all have started, and what is read ahead for them is
+        time.sleep(_SLOW_STREAMS / 50.0 + 8.0)  # all have started, and what is read ahead for them is
         others, _ = house.calls(house.job("o", count=750, rate=150.0))
         grown = house.rss_mb() - before
-        house.finish(readers, 1)
+        slowly, _ = house.finish(readers, 1)
         stopped, _ = house.calls(
-            house.job("t", stop, count=50, rate=25.0, reads=2, hold=8.0, **slow | {"deadline": 10.0})
+            house.job("t", stop, count=50, rate=25.0, reads=2, hold=11.0, **slow | {"deadline": 12.0})
         )
         truth = judge.by_call(house.truth())
     verdict.at_most("rss_growth_mb", grown, _SLOW_STREAMS * _MB_A_STREAM)
@@ -100,7 +100,8 @@ def slow_readers(seed: int, form: Form) -> Verdict:
     verdict.at_most("others_p99_ms", p99s[1], 2 * p99s[0])
     verdict.figures["alone_p99_ms"] = round(p99s[0], 1)
     held = [(each.ended or math.inf) - each.arrived for seen in stopped for each in truth[seen.call]]
-    verdict.at_most("let_go_after_s", max(held), 9.0)
+    verdict.at_most("let_go_after_s", max(held), _STALL + 3.0)
+    verdict.at_least("slow_to_the_end", sum(seen.code == "DEADLINE_EXCEEDED" for seen in slowly), _SLOW_STREAMS)
     verdict.must(all(seen.code != "OK" for seen in stopped), "a reader that had stopped was told that all is well")
     return verdict
 

@@ -22,7 +22,7 @@ def total_outage(seed: int, form: Form) -> Verdict:
     """All three fail, then are well: no storm of retries meanwhile, no hanging call, and recovery without help."""
     verdict = Verdict("total_outage", seed, form.calls)
     seconds = max(8.0, form.calls / form.rate + 3.0)
-    with House("total_outage", seed, form.folder, Plan()) as house:
+    with House("total_outage", seed, form.folder, Plan(route="strategy: weighted")) as house:
         house.warm()
         job = house.job("o", UNARY, WHOLE, STREAM, count=int((seconds + form.after) * form.rate), rate=form.rate)
         for name in house.plan.providers:

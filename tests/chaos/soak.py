@@ -20,8 +20,9 @@ def soak(seed: int, form: Form) -> Verdict:
     """Run it; *warm_up* seconds of it do not count for memory."""
     verdict = Verdict("soak", seed, int(RATE * form.soak))
     with House("soak", seed, form.folder, Plan()) as house:
-        before = settled(house)
         house.warm()
+        time.sleep(_IDLE)
+        before = settled(house)
         for name in house.plan.providers:
             house.order(name, Fault("status", 0.005, (500, 503)), Fault("reset", 0.002), Fault("slow", 0.002))
         job = house.job("s", count=verdict.n, rate=RATE)
