@@ -123,9 +123,9 @@ def test_the_seam_stands_where_the_text_goes_on() -> None:
 
 
 @pytest.mark.parametrize("before", [[ReasoningDelta(0, "?"), WholePart(0, Part(None, opaque=STATE))], [REDACTED]])
-def test_the_state_of_thinking_decides_nothing(before: list[Chunk]) -> None:
+def test_the_state_of_thinking_decides_nothing(before: list[ReasoningDelta | WholePart]) -> None:
     """The signature comes behind the thinking and before the text, which may still begin with the anchor."""
-    events = joined(anchored("abc"), before, [TextDelta(1, "abcd")])
+    events = joined(anchored("abc"), [*before], [TextDelta(1, "abcd")])
     assert events == [Said([replace(chunk, part=1) for chunk in before]), EXACT, Said([TextDelta(0, "d")])]
 
 
