@@ -113,7 +113,8 @@ def test_places_go_by_urgency(places: int, bulk: int, normal: int, critical: int
             assert gate.choosy
         assert (seen, gate.shut) == ([bulk, normal, critical], True)
         await asyncio.sleep(11)
-        assert (gate.choosy, gate.shut) == (False, False)
+        assert gate.tight
+        assert (gate.choosy, gate.shut, gate.tight) == (False, False, places < 3)
 
     run_virtual(main())
 

@@ -55,7 +55,7 @@ class Gate:
         self._last_arrival = clock()
         self._episode = Episode()
         self.tight = False
-        """Whether `shut` or `choosy` may hold: an attribute, because each call of a server with room for it asks."""
+        """Whether `shut` or `choosy` may hold, as far as the last call saw: each call asks, so it is an attribute."""
         self.somebody = asyncio.Event()
         """Set when a call comes in; whoever clears it wants to know of the next."""
 
@@ -111,7 +111,7 @@ class Gate:
 
     def close(self) -> None:
         """Refuse every later call as DRAINING; those running go on."""
-        self._closed = self.tight = True
+        self._closed = True
         self._episode.close()
 
     def quiet_for(self) -> float:

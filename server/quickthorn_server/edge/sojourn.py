@@ -84,7 +84,8 @@ class Sojourn:
         calling = asyncio.ensure_future(self._call())
         try:
             while not (await asyncio.wait({calling}, timeout=STEP))[0]:
-                self._tell(max(self._wait, self._loop.time() - began))
+                now = self._loop.time()
+                self._shedder.observe(max(self._wait, now - began), now)
         finally:
             calling.cancel()
         if error := calling.exception():
@@ -92,11 +93,7 @@ class Sojourn:
             self._tell_at = logging.DEBUG
             await asyncio.sleep(_AGAIN)
             return
-        self._wait = self._loop.time() - began
-        self._tell(self._wait)
+        now = self._loop.time()
+        self._wait = now - began
+        self._shedder.observe(self._wait, now)
         self._tell_at = logging.WARNING
-
-    def _tell(self, wait: float) -> None:
-        self._shedder.observe(wait, self._loop.time())
-        if self._shedder.active:
-            self._gate.tight = True
