@@ -43,7 +43,7 @@ class Server(Strict):
     max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Calls at once, more are refused; bulk ones from 80% of it on, critical ones at 110%; default 1000."""
     max_wait: PositiveDuration | None = None
-    """Where calls wait longer than this for us, and that lasts, some are refused, bulk first; default 250ms."""
+    """Where calls wait longer than this for us, and that lasts, some are refused, bulk first; default 500ms."""
     write_stall: PositiveDuration | None = None
     """A stream whose client reads nothing for this long is ended, its provider first; default 30s."""
     heartbeat: HeartbeatDuration | None = None

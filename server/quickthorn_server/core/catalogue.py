@@ -298,7 +298,7 @@ class ServerRule:
     tls: Tls | None = None
     callers: tuple[Caller, ...] = ()
     max_in_flight: int = 1000
-    max_wait: float = 0.25
+    max_wait: float = 0.5
     write_stall: float = 30.0
     heartbeat: float = 15.0
     drain_quiet: float = 1.0
