@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,21 @@ def test_a_draft_is_all_texts_and_ends_in_the_last() -> None:
         [TextDelta(1, ""), TextDelta(2, "tw"), UsageReport(Usage(1, 1)), TextDelta(2, "ö"), ReasoningDelta(3, "")]
     )
     assert (draft.text, draft.part, draft.offset, draft.parts, draft.obstacle) == ("one twö", 2, 4, 4, "")
+
+
+def test_a_draft_keeps_what_could_be_continued_and_nothing_else() -> None:
+    """It holds a text's own size, and lets go of one that nobody could go on with, or that does not end."""
+    draft = Draft()
+    tracemalloc.start()
+    for _ in range(10_000):
+        draft.add([TextDelta(0, f"ü\r{chr(10)}")])
+    assert tracemalloc.get_traced_memory()[0] < 2 * 40_000
+    assert (draft.text, draft.offset) == ("ü\r\n" * 10_000, 40_000)
+    for _ in range(33):
+        draft.add([TextDelta(0, "x" * 32_768)])
+    assert (draft.text, draft.obstacle) == ("", "it was too long")
+    assert tracemalloc.get_traced_memory()[0] < 40_000
+    tracemalloc.stop()
 
 
 def joined(joint: Joint, *bursts: list[Chunk]) -> list[Event]:

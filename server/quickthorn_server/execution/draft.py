@@ -6,33 +6,36 @@ from collections.abc import Iterable
 
 from quickthorn_server.core.chunk import Chunk, ReasoningDelta, TextDelta, ToolCallDelta, WholePart
 from quickthorn_server.core.content import Part, Text
-from quickthorn_server.core.sizes import utf8_size
+
+_LONGEST = 1024 * 1024  # bytes; more than most windows hold, and a backend that never ends would fill ours
+_UTF8 = "utf-8", "surrogatepass"
 
 
 class Draft:
-    """Collects the text of one answer.
+    """Collects the text of one answer, as long as somebody could go on with it.
 
     *part*: the text part that it ends in.  *parts*: how many parts it has.  *obstacle*: why nobody but its own backend
     could go on with it, in words, "" = nothing does.
     """
 
-    __slots__ = ("_before", "_pieces", "obstacle", "part", "parts")
+    __slots__ = ("_before", "_last", "_size", "obstacle", "part", "parts")
 
     def __init__(self) -> None:
         self._before = ""
-        self._pieces: list[str] = []
+        self._last = bytearray()  # UTF-8: as strings its thousands of small pieces would take ten times their size
+        self._size = 0
         self.part = self.parts = 0
         self.obstacle = ""
 
     @property
     def text(self) -> str:
         """All of its text, part after part."""
-        return self._before + "".join(self._pieces)
+        return self._before + self._last.decode(*_UTF8)
 
     @property
     def offset(self) -> int:
         """UTF-8 bytes of the part that it ends in."""
-        return sum(map(utf8_size, self._pieces))
+        return len(self._last)
 
     def add(self, chunks: Iterable[Chunk]) -> None:
         """Take in what is delivered, in order."""
@@ -51,17 +54,25 @@ class Draft:
 
     def _write(self, part: int, text: str) -> None:
         self._mark(part, "")
-        if part != self.part and text:
-            if part < self.part and self._pieces:
+        if not text or self.obstacle:
+            return
+        if part != self.part:
+            if part < self.part and self._size:
                 self._mark(part, "its texts came mixed")
-            self._before, self._pieces, self.part = self.text, [], part
-        if text:
-            self._pieces.append(text)
+                return
+            self._before, self._last, self.part = self.text, bytearray(), part
+        written = text.encode(*_UTF8)
+        self._last += written
+        self._size += len(written)
+        if self._size > _LONGEST:
+            self._mark(part, "it was too long")
 
     def _mark(self, part: int, obstacle: str) -> None:
         if part >= self.parts:
             self.parts = part + 1
-        self.obstacle = self.obstacle or obstacle
+        if obstacle and not self.obstacle:
+            self.obstacle = obstacle
+            self._before, self._last = "", bytearray()
 
 
 def _against(part: Part) -> str:
