@@ -12,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 from quickthorn import AsyncClient, Client, messages
-from tests.support.fake_routing import PATIENCE, FakeRouting, fails, finished, info, say, serving, started
+from tests.support.fake_routing import PATIENCE, FakeRouting, fails, finished, info, plays, say, serving, started
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "python"
 Event = messages.CompletionEvent
@@ -38,6 +38,13 @@ def test_first_call(fake: FakeRouting, capsys: pytest.CaptureFixture[str]) -> No
     """It prints the answer and who served it."""
     run(fake, "first_call")
     assert capsys.readouterr().out == "Hello, world\n-- served by fast, 0 tokens\n"
+
+
+def test_first_call_where_nobody_could_answer(fake: FakeRouting, capsys: pytest.CaptureFixture[str]) -> None:
+    """A canned answer was served by nobody, and needs no lane at all."""
+    fake.answer = plays(started(), *say("Later."), finished(trace=messages.RouteTrace(rung="canned")))
+    run(fake, "first_call")
+    assert capsys.readouterr().out == "Later.\n-- served by nobody (canned), 0 tokens\n"
 
 
 def test_stream(fake: FakeRouting, capsys: pytest.CaptureFixture[str]) -> None:

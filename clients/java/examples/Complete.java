@@ -17,10 +17,11 @@ public class Complete {
     try (var client = QuickthornClient.connect(target)) {
       var completion = client.complete(request.build());
       System.out.println(QuickthornClient.text(completion));
-      var served = completion.getTrace().getAttempts(completion.getTrace().getServedBy());
+      var trace = completion.getTrace();
+      var served =
+          trace.hasServedBy() ? trace.getAttempts(trace.getServedBy()).getBackend() : "nobody";
       System.out.printf(
-          "-- served by %s, %d tokens%n",
-          served.getBackend(), completion.getUsage().getOutputTokens());
+          "-- served by %s, %d tokens%n", served, completion.getUsage().getOutputTokens());
     }
   }
 }
