@@ -197,27 +197,20 @@ class Carried:
         self._finished = Finished(winner.end, usage, cost, trace)
         return self._finished
 
-    def _admit(self, backend: Backend) -> Permit | None:
+    def _admit(self, backend: Backend, *, in_panic: bool = False) -> Permit | None:
         if self.takeover is not None and not self.takeover.fits(backend):
             return None
         try:
             if backend.name in self._estate.limiters.limited:
                 self._estate.limiters.check(backend.name, self._most_tokens())
-            return self._estate.breakers[backend.name].admit()
+            breaker = self._estate.breakers[backend.name]
+            return breaker.admit_in_panic() if in_panic else breaker.admit()
         except Refused as refusal:
             self._refused.append(refusal)
             return None
 
     def _admit_in_panic(self, backend: Backend) -> Permit | None:
-        if self.takeover is not None and not self.takeover.fits(backend):
-            return None
-        try:
-            if backend.name in self._estate.limiters.limited:
-                self._estate.limiters.check(backend.name, self._most_tokens())
-            return self._estate.breakers[backend.name].admit_in_panic()
-        except Refused as refusal:
-            self._refused.append(refusal)
-            return None
+        return self._admit(backend, in_panic=True)
 
     def _affords(self) -> str:
         """Set aside what hedging the call may cost at most; returns "", or that the hour's limit leaves no room."""
