@@ -50,10 +50,14 @@ def test_a_capability_that_no_request_could_use_is_pointed_out() -> None:
     text = """
     backends:
       - {name: a, provider: groq, model: m, api_key_env: WEB, capabilities: [text, audio, documents]}
-      - {name: b, provider: openai, model: m, base_url: "http://127.0.0.1:1", capabilities: [text, video]}
-    routes: [{name: r, backends: [a, b]}]
+      - {name: b, provider: openai, model: m, base_url: "http://127.0.0.1:1", capabilities: [text, video, prefill]}
+      - {name: c, provider: openai, model: m, base_url: "http://127.0.0.1:1", capabilities: [prefill], api: responses}
+    routes: [{name: r, backends: [a, b, c]}]
     """
-    assert warned(text) == ('backend "a" lists audio, documents, which provider "groq" is not known to carry',)
+    assert warned(text) == (
+        'backend "a" lists audio, documents, which provider "groq" is not known to carry',
+        'backend "c" lists prefill, which provider "openai" is not known to carry',
+    )
 
 
 def test_a_backend_that_no_route_uses_is_pointed_out() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import date
 
 from quickthorn_server.core.catalogue import Cancelled, Catalogue, OnBreak, RecordRule, Route, ServerRule
+from quickthorn_server.core.dialects import by_responses
 from quickthorn_server.core.known import KNOWN
 
 _NEAR = 90  # days
 _DAY = 86_400  # seconds
 _NANO = 1_000_000_000
+_NOT_BY_RESPONSES = frozenset({"prefill"})  # each of its answers is an item of its own
 
 
 def warnings(catalogue: Catalogue, today: date) -> tuple[str, ...]:
@@ -40,7 +42,10 @@ def _beyond(catalogue: Catalogue) -> Iterator[str]:
     for backend in catalogue.backends.values():
         known = KNOWN[backend.provider]
         foreign = backend.provider == "openai" and backend.base_url != known.base_url
-        if words := sorted(backend.capabilities - known.can) if not foreign else []:
+        beyond = frozenset() if foreign else backend.capabilities - known.can
+        if "api" in known.settings and by_responses(backend.options.get("api"), backend.path):
+            beyond |= backend.capabilities & _NOT_BY_RESPONSES
+        if words := sorted(beyond):
             listed = ", ".join(words)
             yield f'backend "{backend.name}" lists {listed}, which provider "{backend.provider}" is not known to carry'
 
