@@ -14,32 +14,30 @@ class Beginning:
     came is held back, which is less than *expected*.
     """
 
-    __slots__ = ("_expected", "_held", "dropped")
+    __slots__ = ("_came", "_expected", "dropped")
 
     def __init__(self, expected: str) -> None:
         self._expected = expected
-        self._held = ""
+        self._came = 0  # characters of it, which are held back
         self.dropped: bool | None = None
 
     def take(self, piece: str) -> str:
         """Return what may be passed on, now that *piece* has come."""
         if self.dropped is not None:
             return piece
-        self._held += piece
-        if self._held.startswith(self._expected):
-            self.dropped = True
-            return self._rest()[len(self._expected) :]
-        if self._expected.startswith(self._held):
+        left = len(self._expected) - self._came
+        if len(piece) < left and self._expected.startswith(piece, self._came):
+            self._came += len(piece)
+            return ""
+        self.dropped = len(piece) >= left and piece.startswith(self._expected[self._came :])
+        return piece[left:] if self.dropped else self._rest() + piece
+
+    def close(self) -> str:
+        """Return what is still held back: nothing more will come, so *expected* has not."""
+        if self.dropped is not None:
             return ""
         self.dropped = False
         return self._rest()
 
-    def close(self) -> str:
-        """Return what is still held back: nothing more will come, so *expected* has not."""
-        if self.dropped is None:
-            self.dropped = False
-        return self._rest()
-
     def _rest(self) -> str:
-        rest, self._held = self._held, ""
-        return rest
+        return self._expected[: self._came]
