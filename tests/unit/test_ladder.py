@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from quickthorn import fold
 from quickthorn_server.core.call import Call
@@ -45,6 +46,7 @@ from quickthorn_server.core.request import Directives, Objective, Preferences, R
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Price
 from quickthorn_server.edge import wire_answer
+from quickthorn_server.edge.details import packed
 from quickthorn_server.execution.events import Begun, Escalated, Finished, Said
 from quickthorn_server.execution.stand_in import open_rungs
 from quickthorn_server.providers.scripted import Scripted
@@ -580,6 +582,24 @@ def test_a_human_is_told_as_the_route_says(ladder: Ladder, prompt: Prompt, told:
         escalation = cast.trace.escalation
         assert bool(ESCALATED.fullmatch(escalation)) is told
         assert metadata is None or metadata.get("escalation", "") == escalation
+
+    run_virtual(play())
+
+
+def test_the_escalation_is_the_last_fact_to_be_cut() -> None:
+    """A status has room for so many facts, and a failure may have one per backend."""
+
+    async def play() -> None:
+        many: dict[str, Any] = {f"backend-number-{place}-of-many-{'x' * 50}": failing(401) for place in range(70)}
+        cast = cast_of(**many)
+        plan = replace(planned(cast, ladder=telling()), retry=RetryRule(99))
+        with pytest.raises(CallError) as caught:
+            await cast.completed(plan)
+        assert len(caught.value.metadata) == 71
+        status = status_pb2.Status.FromString(packed(9, "no", caught.value, None, None))
+        info = error_details_pb2.ErrorInfo.FromString(status.details[0].value)
+        assert 1 < len(info.metadata) < 71
+        assert ESCALATED.fullmatch(info.metadata["escalation"])
 
     run_virtual(play())
 

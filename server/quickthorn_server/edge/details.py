@@ -35,7 +35,9 @@ def packed(
     Attempts are cut from the middle first, and counted; then violations and metadata from their ends; then the rest
     of *failure* but its identifier.  *message* is taken as it is and must be well below the limit.
     """
-    parts = _Parts(_info(error), _retry(wait), _bad_request(error), _bounded(failure))
+    facts = {cut(key, _TEXT_LIMIT): cut(value, _TEXT_LIMIT) for key, value in list(error.metadata.items())[:_MOST]}
+    info = error_details_pb2.ErrorInfo(reason=error.reason.value, domain=DOMAIN, metadata=facts)
+    parts = _Parts(info, _retry(wait), _bad_request(error), _bounded(failure), list(facts))
     while (status := parts.status(code, message)).ByteSize() > DETAILS_LIMIT and parts.shrink():
         pass
     serialised: bytes = status.SerializeToString()
@@ -58,6 +60,7 @@ class _Parts:
     retry: error_details_pb2.RetryInfo | None
     bad_request: error_details_pb2.BadRequest
     failure: failure_pb2.RouteFailure
+    facts: list[str]  # the names of the metadata in their order, which a map does not keep
 
     def status(self, code: int, message: str) -> status_pb2.Status:
         present: list[Message] = [self.info]
@@ -74,7 +77,7 @@ class _Parts:
         elif len(violations) > 1:
             del violations[-1]
         elif metadata:
-            del metadata[list(metadata)[-1]]
+            del metadata[self.facts.pop()]
         elif attempts:
             self._omit(-1)
         elif self.failure.HasField("usage"):
@@ -86,15 +89,6 @@ class _Parts:
     def _omit(self, index: int) -> None:
         del self.failure.attempts[index]
         self.failure.attempts_omitted += 1
-
-
-def _info(error: CallError) -> error_details_pb2.ErrorInfo:
-    facts = list(error.metadata.items())[:_MOST]
-    return error_details_pb2.ErrorInfo(
-        reason=error.reason.value,
-        domain=DOMAIN,
-        metadata={cut(key, _TEXT_LIMIT): cut(value, _TEXT_LIMIT) for key, value in facts},
-    )
 
 
 def _retry(wait: float | None) -> error_details_pb2.RetryInfo | None:

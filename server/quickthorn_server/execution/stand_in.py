@@ -79,7 +79,7 @@ def averted(plan: Plan, prompt: AnyPrompt, failure: CallError) -> StandIn | None
     if escalate is not None and (text or escalate.after is After.EXHAUSTED):
         identifier = f"esc-{random_hex(24)}"
         failure.trace = replace(failure.trace, escalation=identifier)
-        failure.metadata = {**failure.metadata, "escalation": identifier}
+        failure.metadata = {"escalation": identifier, **failure.metadata}  # first: what is too much is cut at the end
     if not text:
         return None
     told = why(plan.order, failure.trace.attempts, "") or "no backend may be asked"
