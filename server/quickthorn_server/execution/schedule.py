@@ -47,6 +47,7 @@ class Schedule:
         "_admit_in_panic",
         "_affords",
         "_asked",
+        "_billed",
         "_call",
         "_deadline",
         "_failover",
@@ -98,6 +99,7 @@ class Schedule:
         if not plan.failover:
             self._order = self._order[:1]
         self._lower = plan.lower
+        self._billed = plan.hedging is not None and plan.hedging.worst_extra is not None
         self._asked: set[str] = set()
         self._hedged = False
         self._affords = affords  # another hedge: "" = yes, else why not
@@ -215,7 +217,7 @@ class Schedule:
             start = self._leave(backend, cause)
             if start is not None:
                 return start
-        return self._spared_one(cause) if self._spared and cause is not Cause.SILENCE else None
+        return self._spared_one(cause) if self._spared and not self._only_targets(cause) else None
 
     def _spared_one(self, cause: Cause) -> Start | None:
         """Take the next candidate that is asked in spite of its circuit: once a call, and never because of silence.
@@ -238,7 +240,7 @@ class Schedule:
         Silence leads to none who wait.
         """
         order = self._order
-        if cause is Cause.SILENCE:
+        if self._only_targets(cause):
             order = self._targets
         elif self._standby is not None:
             backend = self._standby.take(_leading(order, self._asked), self._is_too_low)
@@ -256,6 +258,13 @@ class Schedule:
     def _is_too_low(self, backend: Backend) -> bool:
         """Whether nothing leads to *backend* yet: it is of a lower tier, and somebody may still answer."""
         return backend.name in self._lower and self._started > self._over
+
+    def _only_targets(self, cause: Cause) -> bool:
+        """Whether nobody but the targets of hedges may be asked.
+
+        Where hedges have a limit in money no others are asked beside a lane that runs: what they cost is not in it.
+        """
+        return cause is Cause.SILENCE or (self._billed and self._started > self._over)
 
     def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:
         purse = None if cause is Cause.FIRST else self._purse_of(backend, cause, in_panic=in_panic)

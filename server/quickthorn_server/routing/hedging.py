@@ -62,7 +62,7 @@ def hedged(
         delay, lanes = advice.delay or 0.0, min(lanes, max(advice.lanes, _ENOUGH_FOR_A_RACE))
     if bill is None:
         return Decided(Hedging(delay, lanes, targets), "", advice)
-    worst = bill.beyond_winner(first, targets[: lanes - 1])
+    worst = bill.beyond_winner(first, targets[: rule.max_parallel - 1])  # of whom any may run in the end
     if why := "" if worst is None else _spent(route, rule, worst, knowledge):
         return Decided(None, why, advice)
     return Decided(Hedging(delay, lanes, targets, worst), "", advice)
