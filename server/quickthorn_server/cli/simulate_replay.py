@@ -28,6 +28,7 @@ HEAD = "request,delay_s,hedged,latency_s,reason\n"
 
 _NEEDED = ("request", "arrival_s", "input_tokens", "primary_s", "hedge_s")
 _LONGEST = 86_400.0
+_MOST_TOKENS = 2**63 - 1
 _QUOTE = '"'
 
 
@@ -127,7 +128,7 @@ def read(lines: TextIO) -> tuple[list[str], list[Row]]:
         lanes = [list(map(float, columns[place])) for place in places]
     except (ValueError, IndexError):
         columns, arrivals, tokens, lanes = [], [], [], []
-    if not _are_right(arrivals, tokens, lanes):
+    if len(columns) != len(head) or not _are_right(arrivals, tokens, lanes):
         raise ReplayError(_fault(head, table, places))
     names = columns[head.index("request")]
     return list(names), list(map(Row, arrivals, tokens, zip(*lanes, strict=True)))
@@ -170,7 +171,7 @@ def _are_right(arrivals: Sequence[float], tokens: Sequence[int], lanes: Sequence
     """Whether there are calls, none comes before the one above it, and no number is out of range; NaN is not."""
     if not arrivals or not all(map(isfinite, arrivals)) or any(map(gt, arrivals, arrivals[1:])):
         return False
-    return min(tokens) >= 0 and all(
+    return 0 <= min(tokens) <= max(tokens) <= _MOST_TOKENS and all(
         all(map(isfinite, lane)) and 0 < min(lane) <= max(lane) <= _LONGEST for lane in lanes
     )
 
@@ -195,7 +196,7 @@ def _faults(head: Sequence[str], row: Sequence[str], places: Sequence[int], befo
     elif arrival < before:
         yield f"it arrives at {arrival:g} s, before the row above it ({before:g} s)"
     tokens = _number(int, row[head.index("input_tokens")])
-    if tokens is None or tokens < 0:
+    if tokens is None or not 0 <= tokens <= _MOST_TOKENS:
         yield f"input_tokens is {_shown(row[head.index('input_tokens')])}: write a whole number, 0 or more"
     for place in places:
         seconds = _number(float, row[place])

@@ -69,12 +69,19 @@ def read_csv(lines: Iterable[str], wanted: Wanted) -> Log:
     rows = iter(lines)
     head = next(rows, "")
     delimiter = max(_DELIMITERS, key=head.count)
-    names = [_plain(name) for name in next(csv.reader([head], delimiter=delimiter), [])]
+    try:
+        names = [_plain(name) for name in next(csv.reader([head], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise LogError(f"line 1 is no CSV: {error}") from None
     reader = csv.reader(rows, delimiter=delimiter)
     try:
-        table = [(reader.line_num + 1, row) for row in reader if row]
+        table = [(reader.line_num + 1, row) for row in reader]
     except csv.Error as error:
         raise LogError(f"line {reader.line_num + 1} is no CSV: {error}") from None
+    while table and not table[-1][1]:
+        table.pop()
+    if len(names) > 1:  # of a single column an empty line is a call without a time
+        table = [(line, row) for line, row in table if row]
     columns = _columns(names, [row for _, row in table], wanted, comma=delimiter == ";")
     return _Reading(names, columns).log(table)
 

@@ -63,6 +63,7 @@ def test_the_column_is_found_by_its_name(head: str, says: str, scale: float) -> 
         (["ttft_s", "1"], {"by": "who"}, "it has no column who; there are ttft_s"),
         (["0.5", "0.7"], {}, "its first line must name the columns"),
         (["", "1"], {}, "its first line must name the columns"),
+        (["a" * 200_000, "1"], {}, "line 1 is no CSV: field larger than field limit (131072)"),
     ],
 )
 def test_what_is_not_found_is_not_guessed(lines: list[str], wanted: dict[str, str], fault: str) -> None:
@@ -91,6 +92,12 @@ def test_lines_are_those_of_an_editor() -> None:
     """Empty ones and text over several lines are counted, too; short rows have no time."""
     log = read("note,ttft_s", '"two\nlines",0.5', "", "only one", "x,0")
     assert [str(each) for each in log.left_out] == ["1: no time (line 5)", "1: the time is 0 (line 6)"]
+
+
+def test_a_gap_in_a_single_column_is_a_row() -> None:
+    """An empty line between times is a call without one; those at the end are the end of the file."""
+    log = read("ttft_s", "0.5", "", "0.7", "", "")
+    assert (log.rows, list(map(str, log.left_out))) == (3, ["1: no time (line 3)"])
 
 
 def test_semicolons_and_decimal_commas() -> None:

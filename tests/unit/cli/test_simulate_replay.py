@@ -99,6 +99,7 @@ def test_further_lanes_are_read_or_drawn(tmp_path: Path) -> None:
         ("b,-1,10,1,1", "it arrives at -1 s, before the row above it (0 s)"),
         ("b,1,10,1", "it has 4 cells, and there are 5 columns"),
         ("", "it has 0 cells, and there are 5 columns"),
+        (f"b,1,{10**400},1,1", f"input_tokens is '{str(10**400)[:40]}': write a whole number, 0 or more"),
     ],
 )
 def test_a_row_that_is_wrong_ends_it(tmp_path: Path, row: str, fault: str) -> None:
@@ -117,6 +118,7 @@ def test_a_row_that_is_wrong_ends_it(tmp_path: Path, row: str, fault: str) -> No
             f"it has no column hedge_s: its first line must be {HEAD}",
         ),
         (f"{HEAD}\n", "it holds no rows"),
+        (f"{HEAD}\na,0,10,1,1,7", "row 1: it has 6 cells, and there are 5 columns"),
         ("\x00\x00", f"it has no column request: its first line must be {HEAD}"),
     ],
 )
