@@ -11,9 +11,9 @@ import click
 _TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(us|ms|s|m)")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
-_PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,2})?)")
+_PERCENTILE = re.compile(r"p([1-9][0-9]?)")
+_TARGET = re.compile(r"p([5-9][0-9]|99\.5|99\.9)")
 _PRICE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?),([0-9]{1,6}(?:\.[0-9]{1,9})?)")
-_LEAST_TARGET = 50
 
 Delay = str | float | tuple[float]
 """A policy: "auto", "none", seconds, or the fraction of a percentile in a tuple."""
@@ -56,16 +56,16 @@ def _share(text: str) -> float:
 def _percentile(text: str) -> float:
     """Return a fraction, more than 0 and less than 1."""
     found = _PERCENTILE.fullmatch(text)
-    if found is None or not float(found[1]):
-        _refuse(f"{text!r} is no percentile: write it like p95")
-    return round(float(found[1]) / 100, 6)
+    if found is None:
+        _refuse(f"{text!r} is no percentile: write it like p95, from p1 to p99")
+    return int(found[1]) / 100
 
 
 def _target(text: str) -> float:
-    share = _percentile(text)
-    if share * 100 < _LEAST_TARGET:
-        _refuse(f"{text!r} is no tail to hold: write a percentile from p50 to p99.9")
-    return share
+    found = _TARGET.fullmatch(text)
+    if found is None:
+        _refuse(f"{text!r} is no percentile to hold: write one from p50 to p99, or p99.5, or p99.9")
+    return round(float(found[1]) / 100, 6)
 
 
 def _delay(text: str) -> Delay:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quickthorn_server.core.catalogue import RetryRule
 from quickthorn_server.simulation.measure import Measured
 from quickthorn_server.simulation.trial import Terms, Tried
 from quickthorn_server.simulation.words import exactly, name, percent, span
@@ -95,7 +96,10 @@ def _words(rule: Measured) -> str:
 
 def _settings(rule: Measured, budget: float, terms: Terms) -> tuple[str, ...]:
     delay = f"auto, target: {name(terms.target)}" if rule.rule == "auto" else rule.setting
-    return (
+    settings = (
         f"hedge: {{delay: {delay}, max_parallel: {terms.max_parallel}}}",
         f"budget: {{hedges: {exactly(budget)}, burst: {terms.burst}}}",
     )
+    if terms.max_parallel <= RetryRule().attempts:
+        return settings
+    return *settings, f"retry: {{attempts: {terms.max_parallel}}}"

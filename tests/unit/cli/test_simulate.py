@@ -90,15 +90,18 @@ def test_the_oracle_is_never_beaten_at_its_target(tmp_path: Path) -> None:
     assert all(rule["extra_load"] <= 0.1 + 50 / 8000 for rule in rules.values())
 
 
-def test_what_is_recommended_can_be_configured() -> None:
-    """The lines are those of a route, as the configuration understands them."""
-    settings = described("--profile", "stall", "--budget", "2%", "--requests", "10000")["recommendation"]["settings"]
-    assert settings == ["hedge: {delay: auto, target: p99, max_parallel: 2}", "budget: {hedges: 2%, burst: 50}"]
-    backends = "backends: [{name: a, provider: local}, {name: b, provider: local}]"
-    route = "\n    ".join(("  - name: r", "backends: [a, b]", *settings))
-    hedge = parse(f"{backends}\nroutes:\n{route}\n", "q.yaml", {}).routes["r"].hedge
-    assert hedge is not None
-    assert hedge.target == 0.99
+@pytest.mark.parametrize(("lanes", "more"), [("2", []), ("4", ["retry: {attempts: 4}"])])
+def test_what_is_recommended_can_be_configured(lanes: str, more: list[str]) -> None:
+    """The lines are those of a route, as the configuration understands them: a call has as many lanes as they say."""
+    words = ("--profile", "stall", "--budget", "2%", "--requests", "10000", "--max-parallel", lanes)
+    settings = described(*words)["recommendation"]["settings"]
+    hedge = f"hedge: {{delay: auto, target: p99, max_parallel: {lanes}}}"
+    assert settings == [hedge, "budget: {hedges: 2%, burst: 50}", *more]
+    backends = f"backends: [{', '.join(f'{{name: {name}, provider: local}}' for name in 'abcd')}]"
+    route = "\n    ".join(("  - name: r", "backends: [a, b, c, d]", *settings))
+    understood = parse(f"{backends}\nroutes:\n{route}\n", "q.yaml", {}).routes["r"]
+    assert understood.hedge is not None
+    assert (understood.hedge.target, understood.hedge.max_parallel) == (0.99, int(lanes))
 
 
 def test_the_smallest_budget_that_does_is_recommended() -> None:
