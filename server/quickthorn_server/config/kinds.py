@@ -106,7 +106,7 @@ def _budget_share(value: Any) -> float:
 
 
 def _positive_share(value: Any) -> float:
-    return _share(value) or refuse("a share of 0% would be reached by the first call", "write more than 0%")
+    return _share(value) or refuse("a share of 0% would always be reached", "write more than 0%")
 
 
 def _aggression(value: Any) -> float:
