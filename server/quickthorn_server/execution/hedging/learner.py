@@ -19,6 +19,8 @@ _OFTEN, _SELDOM = 20, 1_000  # lanes from one look at everything to the next, at
 _LATER = (2.0, 3.0, 5.0, 10.0)  # times as many late calls as the target allows: better than no rule
 _RESERVE = 0.1  # of the burst, which is kept for critical calls
 _MEDIANS = 3.0  # after which a lane is slow, whatever else is
+_DOUBT = 20.0  # lanes beyond the percentile at which the gain must be twice as large
+_ORDERS = 64  # of backends that are advised on at once
 _TAIL = 5.0  # lanes beyond a percentile, or it is not known
 
 
@@ -46,12 +48,14 @@ class Learner:
         self._rescues = Rescues()
         self._looked_at = 0
         self._due = FEW
-        self._rule: Rule | None = None
+        self._rules: dict[tuple[str, ...], Rule] = {}  # by whom silence leads to first
 
     def advice(self, lanes: tuple[str, ...], tokens: int) -> Advice:
         """Return what to do for a call whose input is *tokens* large."""
         found = self._advice.get(lanes)
         if found is None:
+            if len(self._advice) >= _ORDERS:
+                self._advice.pop(next(iter(self._advice)))
             found = self._advice[lanes] = self._nothing(f"{self.first.known} lanes heard, {FEW} tell something")
         factor = self.first.factor(tokens)
         if factor == 1.0 or found.delay is None:
@@ -103,8 +107,9 @@ class Learner:
             if lane.backend not in self._hedges:
                 self._hedges[lane.backend] = Survival(_HEDGE_MEMORY)
             self._hedges[lane.backend].add(bin_of(lane.seconds / factor), lane.spoke)
-        if len(race.lanes) > 1 and self._rule is not None:
-            self._count_rescue(race, factor, self._rule.within)
+        rule = self._rules.get(tuple(lane.backend for lane in race.lanes[1:2]))
+        if rule is not None:
+            self._count_rescue(race, factor, rule.within)
 
     def _count_rescue(self, race: Race, factor: float, within: float) -> None:
         began = race.lanes[1].started / factor
@@ -118,32 +123,34 @@ class Learner:
         self._rescues.add(min(1.0, silent), unanswered, late=race.seconds / factor > within)
 
     def _decided(self, lanes: tuple[str, ...]) -> Advice:
-        self._rule = None
-        known, curve = self.first.known, self.first.curve
-        if known < FEW:
-            return self._nothing(f"{known} lanes heard, {FEW} tell something")
-        if known < ENOUGH:
+        self._rules.pop(lanes[1:2], None)
+        if self.first.known < FEW:
+            return self._nothing(f"{self.first.known} lanes heard, {FEW} tell something")
+        if self.first.known < ENOUGH:
             return self._warming_up(len(lanes))
-        self._curves = {name: self._hedge_curve(name) for name in lanes[1:]}
-        others = [self._curves[name] for name in lanes[1 : self._most]]
+        curve = self.first.curve
+        self._curves |= {name: self._hedge_curve(name) for name in lanes[1:]}
         target = min(self._target, 1.0 - _TAIL / curve.lanes)
-        rule = self._best(curve, others, target)
+        rule = self._best(curve, [self._curves[name] for name in lanes[1 : self._most]], target)
         without = curve.reaches(1.0 - target)
-        least = self._min_gain * (1.0 + sqrt(20.0 / (curve.lanes * (1.0 - target))))
-        if rule is None or rule.within > without * (1.0 - least):
-            gain = 0.0 if rule is None else 1.0 - rule.within / without
+        reached = curve.last <= 1.0 - target
+        gain = 0.0 if rule is None else 1.0 - rule.within / without if reached else 1.0
+        if rule is None or gain < self._min_gain * (1.0 + sqrt(_DOUBT / (curve.lanes * (1.0 - target)))):
             return self._nothing(f"hedging gains {gain:.0%} of {without:.3g}s", without)
-        self._rule = rule
+        self._rules[lanes[1:2]] = rule
         self._lag = rule.delay * self._rate
+        return self._hedging(rule, f"{'' if reached else 'over '}{without:.3g}s", without if reached else None)
+
+    def _hedging(self, rule: Rule, instead: str, without: float | None) -> Advice:
         return Advice(
             delay=rule.delay,
             probability=min(1.0, rule.probability * self._steering()),
             lanes=rule.lanes,
             why="",
-            basis=f"{self._aim}: {known} lanes, {rule.within:.3g}s instead of {without:.3g}s",
+            basis=f"{self._aim}: {self.first.known} lanes, {rule.within:.3g}s instead of {instead}",
             expected=rule.within,
             expected_without=without,
-            learned_from=known,
+            learned_from=self.first.known,
         )
 
     def _best(self, curve: Curve, others: list[Curve], target: float) -> Rule | None:
