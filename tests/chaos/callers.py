@@ -73,6 +73,7 @@ def slow_readers(seed: int, form: Form) -> Verdict:
     plan = Plan(
         beside=("d", "e"),
         crowds=2,
+        backend="limits: {}",
         server=f"max_in_flight: 8000, write_stall: {_STALL:g}s",
         routes="  - {name: big, backends: [d]}\n  - {name: stop, backends: [e]}\n",
     )
@@ -136,7 +137,7 @@ def overload(seed: int, form: Form) -> Verdict:
     with House("overload", seed, form.folder, plan) as house:
         house.warm(2.0)
         given = {"tokens": pace.tokens}
-        free, _ = house.calls(house.job("free", UNARY, workers=64, seconds=4.0, **given))
+        free, _ = house.calls(house.job("free", UNARY, workers=48, seconds=4.0, **given))
         can = sum(seen.ok for seen in free) / 4.0
         usual, trigger = 0.7 * can, max(8.0, 30.0 * form.scale)
         base, _ = house.calls(house.job("base", UNARY, count=int(usual * 10), rate=usual, **given))

@@ -33,13 +33,13 @@ class Verdict:
 
     def at_most(self, name: str, value: float, limit: float) -> None:
         """Keep a figure that must not be larger than *limit*."""
-        self.figures[name] = round(value, 4)
+        self.figures[name] = _short(value)
         if not value <= limit:
             self.faults.append(f"{name} {value:.4g} is more than {limit:.4g}")
 
     def at_least(self, name: str, value: float, limit: float) -> None:
         """Keep a figure that must not be smaller than *limit*."""
-        self.figures[name] = round(value, 4)
+        self.figures[name] = _short(value)
         if not value >= limit:
             self.faults.append(f"{name} {value:.4g} is less than {limit:.4g}")
 
@@ -54,6 +54,11 @@ class Verdict:
         figures = "  ".join(f"{name} {value}" for name, value in self.figures.items())
         said = "pass" if not self.faults else "FAIL: " + "; ".join(self.faults)
         return f"{self.name:<28} seed {self.seed}  n {self.n}  {figures}  {said}"
+
+
+def _short(value: float) -> float:
+    """Return *value* to four figures."""
+    return float(f"{value:.4g}")
 
 
 def percentile(values: Iterable[float], share: float) -> float:

@@ -109,7 +109,7 @@ class Callers:
             await channel.close()
 
     async def _open_loop(self) -> None:
-        running: set[asyncio.Task[None]] = set()
+        running: set[asyncio.Task[Seen]] = set()
         due = self._job.start
         for _ in range(self._job.count):
             due += self._dice.expovariate(self._job.rate)
@@ -124,9 +124,10 @@ class Callers:
         end = self._job.start + self._job.seconds
         await asyncio.sleep(max(0.0, self._job.start - time.monotonic()))
         while time.monotonic() < end:
-            await self._call(time.monotonic())
+            seen = await self._call(time.monotonic())
+            await asyncio.sleep(seen.pushback or 0.0)
 
-    async def _call(self, due: float) -> None:
+    async def _call(self, due: float) -> Seen:
         job = self._job
         self._number += 1
         kind = self._dice.choices(job.kinds, [each.weight for each in job.kinds])[0]
@@ -134,7 +135,7 @@ class Callers:
         cancel = None if job.cancel is None else self._dice.uniform(*job.cancel)
         if kind.rpc == "bare":
             await self._bare(seen, kind.route, cancel or 0.0)
-            return
+            return seen
         way = self._ways[kind.rpc][self._number % _CHANNELS]
         seen.sent = time.monotonic()
         text: list[str] = []
@@ -154,6 +155,7 @@ class Callers:
         if timer is not None:
             timer.cancel()
         self._write(seen, "".join(text))
+        return seen
 
     async def _hear(self, call: Any, seen: Seen, text: list[str]) -> None:
         job, count = self._job, 0

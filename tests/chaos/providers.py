@@ -13,6 +13,7 @@ from tests.chaos.house import ROOT, STREAM, UNARY, WHOLE, House, Plan
 from tests.chaos.judge import Verdict
 
 MOST = 1.10  # attempts a call
+_COME_BACK = {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
 _IN_TIME = 0.5  # seconds; ten times what a healthy provider takes at its worst
 _MIN_CALLS, _PROBES, _SUCCESSES = 10, 1, 3  # of the breaker, by default
 _PURSES = 2  # routes: each may hold up to one request more than it was fed
@@ -37,8 +38,8 @@ def total_outage(seed: int, form: Form) -> Verdict:
     verdict.amplification = judge.amplification(after, truth)
     verdict.figures["attempts_with_burst"] = round(judge.amplification(outage, truth), 3)
     verdict.at_most("attempts", verdict.amplification, MOST + _PURSES / len(after))
-    rude = [seen for seen in outage if not seen.ok and (seen.code != "UNAVAILABLE" or seen.wait is None)]
-    verdict.at_most("without_retry_info", len(rude), 0)
+    odd = [seen for seen in outage if not seen.ok and (seen.code not in _COME_BACK or seen.wait is None)]
+    verdict.at_most("without_retry_info", len(odd), 0)
     failed = [seen.due for seen in calls if not seen.ok and seen.due >= over]
     verdict.at_most("recovered_s", max(failed, default=over) - over, 15.0)
     return verdict
