@@ -40,8 +40,8 @@ SECTIONS: Mapping[str, tuple[Option, ...]] = {
         Option(["--budget", "budgets"], metavar="SHARE", multiple=True, type=SHARE,
                help="Extra requests as a share of calls; again to compare. Default: 5%."),
         Option(["--target"], metavar="P", type=TARGET,
-               help="The percentile to hold, p50 to p99, p99.5 or p99.9. Default: p99, or the highest below that can be "
-               "told."),
+               help="The percentile to hold, p50 to p99, p99.5 or p99.9. Default: p99, or the highest below that can "
+               "be told."),
         Option(["--max-parallel"], metavar="2..4", type=click.IntRange(2, 4), default=2,
                help="Most lanes of a call at once. Default: 2."),
         Option(["--burst"], metavar="N", type=click.IntRange(1, 1_000_000), default=50,
