@@ -103,6 +103,14 @@ def test_an_empty_answer_prints_nothing(fake: FakeRouting) -> None:
         assert run(fake, "complete", *options, "Hello").stdout == ""
 
 
+@pytest.mark.parametrize("options", [[], ["--no-stream"]])
+def test_a_canned_answer_is_not_taken_for_a_models(fake: FakeRouting, options: list[str]) -> None:
+    """Standard error says that it is one."""
+    fake.answer = plays(started(), *say("Later."), finished(trace=messages.RouteTrace(rung="canned")))
+    done = run(fake, "complete", *options, "Hello")
+    assert (done.stdout, done.stderr) == ("Later.\n", "(canned: no backend could answer)\n")
+
+
 def test_the_trace_is_a_short_table(fake: FakeRouting) -> None:
     """One line per lane on standard error, so that the answer can be piped on."""
     hedge = messages.Attempt(

@@ -53,11 +53,13 @@ def show_whole(completion: messages.Completion) -> None:
 
 
 def remark(completion: messages.Completion) -> None:
-    """Say on standard error what the text alone does not show: why it is short, and which tools are wanted."""
+    """Say on standard error what the text alone does not show: why it is short, who wrote it, which tools it wants."""
     for call in tool_calls(completion):
         say(_safe(f"wants to call {call.name} {call.arguments_json}"), err=True)
     ends = {"LENGTH": "cut at the limit of output tokens", "CONTENT_FILTER": "cut by a filter", "REFUSAL": "refused"}
     reason = messages.FinishReason.Name(completion.finish_reason).removeprefix("FINISH_REASON_")
+    if completion.trace.rung == "canned":
+        say(click.style("(canned: no backend could answer)", dim=True), err=True)
     if reason in ends:
         say(click.style(f"({ends[reason]})", dim=True), err=True)
 
