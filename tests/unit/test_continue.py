@@ -26,6 +26,7 @@ from quickthorn_server.core.request import Request
 from quickthorn_server.core.seam import Method, Seam
 from quickthorn_server.core.usage import Price, Usage, UsageSource
 from quickthorn_server.execution.events import Begun, Finished, Joined, Quiet, Said
+from quickthorn_server.execution.latency import Measure
 from quickthorn_server.providers.resumed import Repeat, Rest
 from quickthorn_server.providers.script import Step
 from quickthorn_server.providers.scripted import Scripted
@@ -168,6 +169,18 @@ def test_what_the_broken_lane_did_not_report_is_estimated() -> None:
     assert finished(played).usage == Usage(33, 50, source=UsageSource.ESTIMATED)  # 77 characters are 20 tokens
     played, _ = streamed(a=BROKEN, b=REPEATS)
     assert (finished(played).usage, finished(played).cost_nano_usd) == (None, None)
+
+
+def test_a_continuation_is_known_by_the_size_of_its_own_input() -> None:
+    """Question and answer so far are as much to read as a question of that length."""
+
+    async def main() -> list[int]:
+        cast = Cast(a=Scripted([(0.1, TextDelta(0, "word " * 1000)), (0.1, LOST)]), b=Scripted(says("and on")))
+        await cast.streamed(cast.plan(on_break=OnBreak.CONTINUE))
+        latency = cast.executor._estate.latency
+        return [len(latency.recent("b", tokens, Measure.FIRST_CONTENT).times().bins()) for tokens in (1, 1300)]
+
+    assert run_virtual(main()) == [0, 1]
 
 
 def test_a_stall_is_a_break() -> None:

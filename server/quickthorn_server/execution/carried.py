@@ -138,7 +138,7 @@ class Carried:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.race.leave()
-        learn(self._estate.latency, self.race.lanes, self._plan.input_tokens, whole=self._rule.whole)
+        learn(self._estate.latency, self.race.lanes, whole=self._rule.whole)
         self.decided()
         failure = None if error is None else self._failure(error)
         stand_in = None if failure is None else averted(self._plan, self._prompt, failure)

@@ -137,6 +137,11 @@ class Lane:
         """Seconds until the backend said anything, seen or not; None = not yet, or its reply comes whole."""
         return self._patience.first_content
 
+    @property
+    def input_tokens(self) -> int:
+        """The estimate of what it was sent."""
+        return self._rule.input_tokens
+
     def take(self) -> list[Chunk]:
         """Return what has been read and not yet taken; may be empty."""
         self._taken += self._size - _OVERHEAD * len(self._box)

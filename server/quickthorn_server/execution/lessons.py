@@ -8,10 +8,10 @@ from quickthorn_server.execution.lane import Lane
 from quickthorn_server.execution.latency import Latency
 
 
-def learn(latency: Latency, lanes: Iterable[Lane], input_tokens: int, *, whole: bool) -> None:
+def learn(latency: Latency, lanes: Iterable[Lane], *, whole: bool) -> None:
     """Record how long *lanes* took; *whole*: they were asked for their replies in one piece."""
     for lane in lanes:
-        backend = lane.backend.name
+        backend, input_tokens = lane.backend.name, lane.input_tokens
         took = None if lane.ended_at is None else lane.ended_at - lane.started_at
         if lane.end is not None and took is not None and not lane.waited:
             latency.ended(backend, took, input_tokens, per_token=None if whole else _per_token(lane, took))
