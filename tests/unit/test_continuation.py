@@ -7,16 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.catalogue import Backend, OnBreak
 from quickthorn_server.core.chunk import Chunk, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport, WholePart
 from quickthorn_server.core.content import Citation, Message, OpaqueState, Part, Reasoning, Role, Text
-from quickthorn_server.core.prompt import Prompt, ReasoningEffort, ReasoningOptions, Sampling
+from quickthorn_server.core.plan import Plan
+from quickthorn_server.core.prompt import JsonObjectFormat, Prompt, ReasoningEffort, ReasoningOptions, Sampling
 from quickthorn_server.core.seam import Method, Seam
 from quickthorn_server.core.usage import Usage, UsageSource, summed
 from quickthorn_server.execution.continuation import asked
+from quickthorn_server.execution.continuation import said as continuing
 from quickthorn_server.execution.draft import Draft
 from quickthorn_server.execution.events import Event, Joined, Said
 from quickthorn_server.execution.seam import Joint
+from tests.support.decisions import PLAN
 
 ANY = Backend("b", "scripted", "m", "m")
 ABLE = replace(ANY, capabilities=frozenset({"text", "prefill"}))
@@ -90,6 +93,36 @@ def test_what_was_written_counts_towards_the_limit(
     """An anchor may be repeated on top of what is left; what is not known is not guessed."""
     prompt = replace(PROMPT, sampling=Sampling(max_output_tokens=limit))
     assert asked(prompt, LONG, written, backend).prompt.sampling.max_output_tokens == left
+
+
+CONTINUES = replace(PLAN, order=(ANY, replace(ABLE, name="c")), on_break=OnBreak.CONTINUE, outline=None)
+
+
+@pytest.mark.parametrize(
+    ("plan", "prompt", "told"),
+    [
+        (CONTINUES, PROMPT, ["a stream that breaks is continued: b by an anchor, c by prefill"]),
+        (
+            CONTINUES,
+            replace(PROMPT, reasoning=ReasoningOptions(ReasoningEffort.LOW)),
+            ["a stream that breaks is continued: b by an anchor, c by an anchor"],
+        ),
+        (
+            CONTINUES,
+            replace(PROMPT, response_format=JsonObjectFormat()),
+            ["a stream that breaks is not continued: it was to be JSON"],
+        ),
+        (
+            replace(CONTINUES, failover=False),
+            PROMPT,
+            ["a stream that breaks is not continued: the call may not fail over"],
+        ),
+        (replace(CONTINUES, on_break=OnBreak.FAIL), PROMPT, []),
+    ],
+)
+def test_explain_says_who_would_continue(plan: Plan, prompt: Prompt, told: list[str]) -> None:
+    """By prefill where a backend can, else by an anchor; and why nobody would."""
+    assert continuing(plan, prompt) == told
 
 
 def test_a_draft_is_all_texts_and_ends_in_the_last() -> None:

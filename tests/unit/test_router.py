@@ -310,15 +310,13 @@ def test_panic_is_planned_and_noted() -> None:
     assert not made(seeing, backend("a", regions=frozenset({"eu"})), *everybody[1:], knowledge=out).panic
 
 
-def test_who_would_continue_a_stream_is_noted() -> None:
-    """As the route says unless the call says otherwise; by prefill where a backend can, else by an anchor."""
+def test_what_becomes_of_broken_streams_is_the_callers_word_first() -> None:
+    """The route says it unless the call says otherwise."""
     route = Route("default", (Entry("a"), Entry("b")), on_break=OnBreak.CONTINUE)
     able = backend("b", capabilities=frozenset({"text", "prefill"}))
-    planned = made(ask(), backend("a"), able, route=route)
-    assert planned.on_break is OnBreak.CONTINUE
-    assert notes(ask(), planned, ()) == ["a stream that breaks is continued: a by an anchor, b by prefill"]
+    assert made(ask(), backend("a"), able, route=route).on_break is OnBreak.CONTINUE
     refusing = ask(directives=Directives(on_break=OnBreak.FAIL))
-    assert notes(refusing, made(refusing, backend("a"), able, route=route), ()) == []
+    assert made(refusing, backend("a"), able, route=route).on_break is OnBreak.FAIL
     assert made(ask(directives=Directives(on_break=OnBreak.CONTINUE)), able).on_break is OnBreak.CONTINUE
     needing = ask(requirements=Requirements(frozenset({"prefill"})))
     assert drops(made(needing, backend("a"), able, route=route)) == {"a": Drop.CAPABILITY, "b": None}

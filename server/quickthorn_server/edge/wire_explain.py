@@ -10,6 +10,7 @@ from quickthorn_server.core.outline import Needs
 from quickthorn_server.core.plan import Circuit, Plan, PurseLevels, Verdict
 from quickthorn_server.core.request import Request
 from quickthorn_server.edge.wire_content import Fields, span
+from quickthorn_server.execution import continuation
 from quickthorn_server.execution.stand_in import open_rungs
 from quickthorn_server.routing.eligibility import worst_cost
 from quickthorn_server.routing.needs import needs
@@ -46,6 +47,7 @@ def explanation(
         config_version=plan.config_version,
         notes=[
             *notes(request, plan, limited),
+            *continuation.said(plan, request.prompt),
             f"the purses hold {levels.hedges:g} hedges and {levels.retries:g} retries",
             *hedging_costs(plan),
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quickthorn_server.core.catalogue import Backend
+from quickthorn_server.core.catalogue import Backend, OnBreak
 from quickthorn_server.core.content import Message, Part, Role, Text
 from quickthorn_server.core.json_asked import asks_for_json, wants_json
 from quickthorn_server.core.plan import Plan
@@ -42,6 +42,18 @@ def against(plan: Plan, prompt: AnyPrompt) -> str:
     return "" if plan.failover else "the call may not fail over"
 
 
+def said(plan: Plan, prompt: AnyPrompt) -> list[str]:
+    """Say for people by whom, and how, a stream would be continued that broke; [] = nobody wants that."""
+    if plan.on_break is OnBreak.FAIL:
+        return []
+    why = against(plan, prompt)
+    if why or not isinstance(prompt, Prompt):
+        return [f"a stream that breaks is not continued: {why}"]
+    ways = {True: "by prefill", False: "by an anchor"}
+    able = [f"{backend.name} {ways[_may_begin(prompt, backend)]}" for backend in plan.order]
+    return [f"a stream that breaks is continued: {', '.join(able)}"]
+
+
 def asked(prompt: Prompt, text: str, written: int | None, backend: Backend) -> Asked:
     """Return how *backend* is asked to go on behind *text*, for which *written* tokens were spent, None = unknown.
 
@@ -50,12 +62,12 @@ def asked(prompt: Prompt, text: str, written: int | None, backend: Backend) -> A
     text's last 64 characters.  Where nothing but white space was written both are simply asked anew.
     """
     body = text.rstrip()
-    if "prefill" in backend.capabilities and _thinks_not(prompt):
-        said = _answered(prompt, body, prefill=True) if body else prompt
-        return Asked(_limited(said, written, 0), Method.PREFILL, text[len(body) :])
+    if _may_begin(prompt, backend):
+        whole = _answered(prompt, body, prefill=True) if body else prompt
+        return Asked(_limited(whole, written, 0), Method.PREFILL, text[len(body) :])
     anchor = text[-ANCHOR:] if body else text
-    said = _instructed(_answered(prompt, text), anchor) if body else prompt
-    return Asked(_limited(said, written, ANCHOR), Method.ANCHOR, anchor)
+    whole = _instructed(_answered(prompt, text), anchor) if body else prompt
+    return Asked(_limited(whole, written, ANCHOR), Method.ANCHOR, anchor)
 
 
 def more_input(text: str) -> int:
@@ -63,8 +75,10 @@ def more_input(text: str) -> int:
     return -(-utf8_size(text) // _BYTES_PER_TOKEN) + _ASKING
 
 
-def _thinks_not(prompt: Prompt) -> bool:
-    """Whether no thinking is asked for: where there is some, a turn begins with it, and no text may stand before."""
+def _may_begin(prompt: Prompt, backend: Backend) -> bool:
+    """Whether *backend*'s turn may be begun for it: not where it is to think, for then a turn begins with thinking."""
+    if "prefill" not in backend.capabilities:
+        return False
     return prompt.reasoning.effort in _NO_THINKING and not prompt.reasoning.budget_tokens
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from quickthorn_server.core.catalogue import OnBreak
 from quickthorn_server.core.features import named
 from quickthorn_server.core.plan import Circuit, Plan
 from quickthorn_server.core.request import Objective, Request
@@ -43,7 +42,6 @@ def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:
     told.extend(tiers.said(plan.route))
     told.extend(f"{backend.name}: it is at its limit" for backend in plan.order if backend.name in limited)
     told.extend(f"{name}: it would be asked without {named(lacking)}" for name, lacking in plan.left_out.items())
-    told.extend(_continuing(plan))
     wishes = request.preferences
     idle = {
         "objective": wishes.objective is Objective.LATENCY or wishes.objective is Objective.QUALITY,
@@ -52,12 +50,3 @@ def notes(request: Request, plan: Plan, limited: Collection[str]) -> list[str]:
     }
     told.extend(f"preferences.{name} does not sort in this version" for name, asked in idle.items() if asked)
     return told
-
-
-def _continuing(plan: Plan) -> list[str]:
-    """Say by whom, and how, a stream would be continued that broke."""
-    if plan.on_break is OnBreak.FAIL:
-        return []
-    ways = {True: "by prefill", False: "by an anchor"}
-    said = [f"{backend.name} {ways['prefill' in backend.capabilities]}" for backend in plan.order]
-    return [f"a stream that breaks is continued: {', '.join(said)}"]
