@@ -81,6 +81,22 @@ def test_no_more_lanes_are_hedged_than_the_bill_holds() -> None:
     assert [name for name, *_ in lanes] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("failure", "third", "why"),
+    [
+        (Failure.OVERLOADED, True, ""),
+        (Failure.LOST, False, "lanes that failed have cost what hedging the call may cost"),
+    ],
+)
+def test_a_hedge_that_failed_may_have_cost_something(failure: Failure, third: bool, why: str) -> None:
+    """Who refuses outright bills nothing, so another takes its place; who was lost at work has used up the limit."""
+    lanes, _ = played(CAPPED, says("A", after=3.0), fails(failure, 0.5), says("C", after=9.0))
+    assert [name for name, *_ in lanes] == (["a", "b", "c"] if third else ["a", "b"])
+    assert lanes[0] == ("a", "first", "won", 0.0)
+    after = played(CAPPED, fails(failure, 0.1), says("B", after=3.0), says("C", after=9.0))
+    assert ([name for name, *_ in after[0]], after[1]) == (["a", "b", "c"] if third else ["a", "b"], why)
+
+
 def test_at_once_means_all_at_once() -> None:
     """A delay of 0s asks everybody in the same instant."""
     lanes, why = played(replace(FIXED, delay=0.0, max_parallel=4), silent(), silent(), silent(), says("D"), attempts=4)

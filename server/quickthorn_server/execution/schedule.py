@@ -14,6 +14,7 @@ from quickthorn_server.core.plan import Hedging, Plan
 from quickthorn_server.core.request import Priority
 from quickthorn_server.core.value import value
 from quickthorn_server.execution.alarm import TICK
+from quickthorn_server.execution.consumed import reached
 from quickthorn_server.execution.permit import Permit
 from quickthorn_server.execution.purses import Purse, RoutePurses
 from quickthorn_server.execution.refusal import Refused
@@ -49,6 +50,7 @@ class Schedule:
         "_asked",
         "_billed",
         "_call",
+        "_costless",
         "_deadline",
         "_failover",
         "_failures",
@@ -99,7 +101,8 @@ class Schedule:
         if not plan.failover:
             self._order = self._order[:1]
         self._lower = plan.lower
-        self._billed = plan.hedging is not None and plan.hedging.worst_extra is not None
+        hedging = plan.hedging
+        self._billed = hedging.max_parallel if hedging and hedging.worst_extra is not None else None  # lanes paid for
         self._asked: set[str] = set()
         self._hedged = False
         self._affords = affords  # another hedge: "" = yes, else why not
@@ -120,7 +123,7 @@ class Schedule:
         self.again: list[tuple[float, Backend]] = []
         """Who failed and may be asked once more, each from an instant on; the next one first."""
         self._failures: dict[str, int] = {}
-        self._started = self._over = 0  # lanes
+        self._started = self._over = self._costless = 0  # lanes
         self._owed = 0  # each failure entitles the call to one more lane
         self._last_word: BackendError | None = None
         self._replaces = Cause.FAILOVER
@@ -136,6 +139,7 @@ class Schedule:
     def failed(self, backend: Backend, error: BackendError, now: float) -> None:
         """Take in that a lane failed at *now*."""
         self._over += 1
+        self._costless += not reached(error)
         if self._is_last_word(error):
             self._last_word = error
             return
@@ -192,13 +196,20 @@ class Schedule:
             return "the call may start no more lanes"
         if self._stopped:
             return "a provider asked not to be asked again"
+        if self._is_spent:
+            return "lanes that failed have cost what hedging the call may cost"
         if not self._purses.hedges.pays_for(self._priority, self._call):
             return "the purse for hedges is empty"
         return self._affords()
 
+    @property
+    def _is_spent(self) -> bool:
+        """Whether as many lanes have been worked for as hedging the call may pay for."""
+        return self._billed is not None and self._started - self._costless >= self._billed
+
     def replacement(self, now: float) -> Start | None:
         """Take who may replace a failed lane at *now*: a fresh candidate, else one whose backoff is over."""
-        if not self._owed or not self.may_start:
+        if not self._may_replace:
             return None
         start = self._fresh_one(self._replaces) if self._failover else None
         while start is None and self.again and self.again[0][0] <= now + TICK:
@@ -209,7 +220,12 @@ class Schedule:
 
     def due(self) -> float | None:
         """Return when the next replacement comes due; None when nothing waits for its time."""
-        return self.again[0][0] if self.again and self._owed and self.may_start else None
+        return self.again[0][0] if self.again and self._may_replace else None
+
+    @property
+    def _may_replace(self) -> bool:
+        """Whether a failed lane may be replaced: beside one that runs only as far as hedging may pay for it."""
+        return self._owed > 0 and self.may_start and not (self._is_spent and self._started > self._over)
 
     def _fresh_one(self, cause: Cause) -> Start | None:
         """Take the next candidate that was not asked yet, or lost, and whose circuit admits it."""
@@ -264,7 +280,7 @@ class Schedule:
 
         Where hedges have a limit in money no others are asked beside a lane that runs: what they cost is not in it.
         """
-        return cause is Cause.SILENCE or (self._billed and self._started > self._over)
+        return cause is Cause.SILENCE or (self._billed is not None and self._started > self._over)
 
     def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:
         purse = None if cause is Cause.FIRST else self._purse_of(backend, cause, in_panic=in_panic)

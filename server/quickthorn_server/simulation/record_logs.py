@@ -49,7 +49,7 @@ class _Reading:
         """Take in the record in line *number*."""
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
             self._rows += 1

@@ -171,12 +171,13 @@ def test_records_that_tell_nothing_are_named() -> None:
         recorded(),
         "[1]\n",
         "{\n",
+        '{"a":' * 100_000,
         json.dumps({"route": "default"}),
         json.dumps({"plan": 1, "attempts": [2]}),
     ]
     assert [str(each) for each in read_records(lines).left_out] == [
-        "2: no JSON object (lines 4, 5)",
-        "2: no decision record (lines 6, 7)",
+        "3: no JSON object (lines 4, 5, 6)",
+        "2: no decision record (lines 7, 8)",
         "1: vectors always come whole (line 1)",
         "1: the reply came whole, so its first content is its last (line 2)",
         "1: nobody was asked (line 3)",
