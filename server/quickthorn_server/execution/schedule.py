@@ -101,8 +101,7 @@ class Schedule:
         if not plan.failover:
             self._order = self._order[:1]
         self._lower = plan.lower
-        hedging = plan.hedging
-        self._billed = hedging.max_parallel if hedging and hedging.worst_extra is not None else None  # lanes paid for
+        self._billed = _billed(plan.hedging)
         self._asked: set[str] = set()
         self._hedged = False
         self._affords = affords  # another hedge: "" = yes, else why not
@@ -335,6 +334,11 @@ def _targets(hedging: Hedging | None, order: Sequence[Backend], *, failover: boo
     """Return whom to ask because of silence: who is next in *order*, unless the plan says otherwise."""
     targets = order if hedging is None or hedging.targets is None else hedging.targets
     return targets if failover else targets[: hedging.max_parallel if hedging else 0]
+
+
+def _billed(hedging: Hedging | None) -> int | None:
+    """Return how many lanes hedging may pay for; None = it has no limit in money."""
+    return None if hedging is None or hedging.worst_extra is None else hedging.max_parallel
 
 
 def _leading(order: Sequence[Backend], asked: Container[str]) -> int:
