@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from quickthorn_server.core.catalogue import BreakerRule, BudgetRule
 from quickthorn_server.core.failures import Failure
+from quickthorn_server.core.request import Priority
 from quickthorn_server.execution.purses import Purse
 from quickthorn_server.providers.scripted import Scripted
 from tests.support.cast import Cast, Step, fails, says, silent
@@ -35,6 +36,42 @@ def test_no_run_of_calls_spends_more_than_its_share_and_the_burst(share: float, 
     drift = [0.0, *accumulate(count - share for count in paid)]
     worst = max(high - min(drift[: place + 1]) for place, high in enumerate(drift))
     assert worst <= burst + 1e-6
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=200))
+def test_late_payments_are_counted_with_their_calls_too(share: int, burst: int, wishes: list[tuple[bool, int]]) -> None:
+    """Whoever pays so many calls later: no run has more, neither of calls as they came nor of those paid for."""
+    purse, due = Purse(share / 100, burst), dict[int, list[int]]()
+    by_call, as_sent = [0] * len(wishes), [0] * (len(wishes) + 31)
+    for now in range(len(as_sent)):
+        if now < len(wishes):
+            wants, later = wishes[now]
+            number = purse.feed()
+            if wants:
+                due.setdefault(now + later, []).append(number)
+        for number in due.pop(now, ()):
+            if purse.pays_for(Priority.CRITICAL, number):
+                purse.pay(number)
+                by_call[number - 1] += 1
+                as_sent[now] += 1
+    for paid in (by_call, as_sent[: len(wishes)]):
+        drift = [0.0, *accumulate(count - share / 100 for count in paid)]
+        assert max(high - low for high, low in zip(drift, accumulate(drift, min), strict=True)) <= burst + 1e-6
+
+
+def test_who_pays_late_pays_from_what_there_was() -> None:
+    """Two calls have spent a burst of two; what comes in afterwards does not pay for one that began before them."""
+    purse = Purse(0.25, 2)
+    calls = [purse.feed() for _ in range(3)]
+    purse.pay(calls[1])
+    purse.pay(calls[2])
+    assert purse.held_by(calls[0]) == 2_000_000
+    for _ in range(8):
+        purse.feed()
+    assert purse.pays
+    assert not purse.pays_for(Priority.CRITICAL, calls[0])
+    with pytest.raises(ValueError, match="empty"):
+        purse.pay(calls[0])
 
 
 def test_a_million_calls_add_up_exactly() -> None:

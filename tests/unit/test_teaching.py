@@ -29,6 +29,7 @@ class Pupil:
         self.under_way: list[tuple[str, float]] = []
         self.told: list[tuple[float, list[Heard]]] = []
         self.concluded: list[float] = []
+        self.hedges: list[str] = []
 
     def settled(self, route: str, input_tokens: int, lanes: Sequence[Heard], now: float) -> bool:
         """Write it down."""
@@ -44,6 +45,12 @@ class Pupil:
         """Write it down."""
         assert (route, input_tokens, now) == ("default", 7, asyncio.get_running_loop().time())
         self.under_way.append((first, now))
+
+    def hedged(self, route: str, first: str, backend: str, input_tokens: int, *, began: float, now: float) -> None:
+        """Hold that it is one of a call that is under way."""
+        assert (route, now) == ("default", asyncio.get_running_loop().time())
+        assert (first, began, input_tokens) == (*self.under_way[-1], 7)
+        self.hedges.append(backend)
 
     def left(self, route: str, first: str, input_tokens: int, began: float) -> None:
         """Cross it out."""
@@ -91,6 +98,7 @@ def taught(
         await asyncio.sleep(0)
         assert len(pupil.concluded) == len(pupil.told)
         assert pupil.under_way == []
+        assert pupil.hedges == [backend for backend, cause, *_ in cast.lanes() if cause == "silence"]
         return pupil.told
 
     return run_virtual(main())

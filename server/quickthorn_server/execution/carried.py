@@ -237,9 +237,18 @@ class Carried:
         limiters = self._estate.limiters
         leave = limiters.take(name, self._most_tokens()) if name in limiters.limited else None
         lane = Lane(start, self._estate.providers[name], ask, leave=leave, rule=rule, alarm=alarm, wake=wake)
-        if start.cause is Cause.FIRST and self._estate.teaching is not None:
-            self._estate.teaching.started(self._plan, lane, whole=rule.whole)
+        self._teach_of(lane, whole=rule.whole)
         return lane
+
+    def _teach_of(self, lane: Lane, *, whole: bool) -> None:
+        """Tell who learns when to hedge that *lane* has started."""
+        teaching = self._estate.teaching
+        if teaching is None or self._taught:
+            return
+        if lane.cause is Cause.FIRST:
+            teaching.started(self._plan, lane, whole=whole)
+        elif lane.cause is Cause.SILENCE:
+            teaching.hedged(self._plan, self.race.lanes[0], lane, whole=whole)
 
     def _most_tokens(self) -> int:
         """Return how many tokens an attempt may count for: its estimated input, and all the output it is allowed."""

@@ -25,6 +25,10 @@ class Learning(Protocol):
         """Take in what one race showed until *now*; returns whether `recompute` is due."""
         ...
 
+    def hedged(self, route: str, first: str, backend: str, input_tokens: int, *, began: float, now: float) -> None:
+        """Take in that a call that had started at *began* asks *backend* too because of silence."""
+        ...
+
     def left(self, route: str, first: str, input_tokens: int, began: float) -> None:
         """Take in that a call that had started at *began* shows nothing."""
         ...
@@ -45,6 +49,13 @@ class Teaching:
         """Tell of a call that begins with *first*; *whole*: replies come in one piece, and show nothing of streams."""
         if _shows_streams(plan, whole=whole):
             self._learners.started(plan.route.name, first.backend.name, plan.input_tokens, first.started_at)
+
+    def hedged(self, plan: Plan, first: Lane, lane: Lane, *, whole: bool) -> None:
+        """Tell of a *lane* that silence has started."""
+        if _shows_streams(plan, whole=whole):
+            began = first.started_at
+            backends = first.backend.name, lane.backend.name
+            self._learners.hedged(plan.route.name, *backends, plan.input_tokens, began=began, now=lane.started_at)
 
     def settled(self, plan: Plan, lanes: Sequence[Lane], *, whole: bool) -> None:
         """Tell of a race that is decided, or over."""

@@ -58,6 +58,9 @@ class Pilot(Protocol):
     def plan(self, turn: int, input_tokens: int, now: float) -> Planned:
         """Plan the call with the number *turn*, which begins *now*."""
 
+    def hedged(self, lane: int, input_tokens: int, began: float, now: float) -> None:
+        """Take in that *lane* of a call that began at *began* starts *now*."""
+
     def settled(self, input_tokens: int, lanes: Sequence[Heard], now: float) -> None:
         """Learn from a call that was decided at *now*."""
 
@@ -146,6 +149,7 @@ class _Game:
         if self._purse.pays_for(Priority.NORMAL, number + 1):
             self._purse.pay(number + 1)
             self._hedged[number] = lane
+            self._pilot.hedged(lane, row.input_tokens, row.arrival, row.arrival + lane * delay)
         else:
             self._planned[number] = planned._replace(reason="the purse for hedges is empty")
             lane = planned.lanes

@@ -54,6 +54,9 @@ class _Fixed:
     def settled(self, input_tokens: int, lanes: Sequence[Heard], now: float) -> None:
         """Learn nothing."""
 
+    def hedged(self, lane: int, input_tokens: int, began: float, now: float) -> None:
+        """Learn nothing."""
+
 
 class _Percentile:
     """Plans by the times of late, which the server's own `Latency` keeps."""
@@ -69,6 +72,9 @@ class _Percentile:
     def plan(self, turn: int, input_tokens: int, now: float) -> Planned:  # noqa: ARG002 - whatever the call
         seconds = self._latency.first_content.get((LANES[0], self._share))
         return Planned(seconds, self._lanes, f"{self._name} is not known yet" if seconds is None else self._name)
+
+    def hedged(self, lane: int, input_tokens: int, began: float, now: float) -> None:
+        """Learn nothing before it is decided."""
 
     def settled(self, input_tokens: int, lanes: Sequence[Heard], now: float) -> None:
         self._now = now
@@ -91,6 +97,9 @@ class _Auto:
         if not planned(turn, advice.probability):
             return Planned(None, 1, f"{advice.basis}; left out by lot")
         return Planned(advice.delay, advice.lanes, advice.basis)
+
+    def hedged(self, lane: int, input_tokens: int, began: float, now: float) -> None:
+        self._learners.hedged(ROUTE, LANES[0], LANES[lane], input_tokens, began=began, now=now)
 
     def settled(self, input_tokens: int, lanes: Sequence[Heard], now: float) -> None:
         if self._learners.settled(ROUTE, input_tokens, lanes, now):

@@ -7,16 +7,20 @@ from math import exp, inf, sqrt
 from quickthorn_server.core.catalogue import BudgetRule, HedgeRule
 from quickthorn_server.core.plan import Advice
 from quickthorn_server.execution.hedging.first_lanes import FirstLanes, Race
+from quickthorn_server.execution.hedging.hedges import MEMORY, Hedges
 from quickthorn_server.execution.hedging.optimum import Rule, best_rule
 from quickthorn_server.execution.hedging.rescues import Rescues
-from quickthorn_server.execution.hedging.survival import Curve, Survival, bin_of
+from quickthorn_server.execution.hedging.sizes import size_class
+from quickthorn_server.execution.hedging.survival import Curve
 from quickthorn_server.execution.purses import Purse
 
 FEW, ENOUGH = 20, 500  # lanes: below the first nothing is done, below the second a fixed percentile
-_HEDGE_MEMORY = 50_000.0  # lanes of the first backend, hedged or not
 _PRIOR = 20.0  # lanes: what a backend is taken for that silence has hardly ever led to
 _OFTEN, _SELDOM = 20, 1_000  # lanes from one look at everything to the next, at first and at last
-_LATER = (2.0, 3.0, 5.0, 10.0)  # times as many late calls as the target allows: better than no rule
+_SURE = 0.055  # of the late calls, more or less: so well they are known in the end
+_LITTLE = 1.25  # times the time
+_NEAR = 8.0  # medians: no cliff is on this side of them
+_LATER = (1.6, 2.0, 3.0, 5.0, 10.0)  # times as many late calls as the target allows: better than no rule
 _RESERVE = 0.1  # of the burst, which is kept for critical calls
 _MEDIANS = 3.0  # after which a lane is slow, whatever else is
 _DOUBT = 20.0  # lanes beyond the percentile at which the gain must be twice as large
@@ -38,13 +42,16 @@ class Learner:
         self.first = FirstLanes()
         self._advice: dict[tuple[str, ...], Advice] = {}
         self._curves: dict[str, Curve] = {}
+        self._hedges: dict[str, Hedges] = {}
+        self._open: dict[int, list[tuple[str, int, float]]] = {}  # by when calls began: their hedges on their way
         self._measured = 0, -inf  # the number of the latest call, and when
         self._rate = 0.0  # calls of the route in a second
         self._lag = 0.0  # calls between a call and its hedge
         self._forget()
 
     def _forget(self) -> None:
-        self._hedges: dict[str, Survival] = {}
+        for hedges in self._hedges.values():
+            hedges.forget()
         self._rescues = Rescues()
         self._looked_at = 0
         self._due = FEW
@@ -71,11 +78,34 @@ class Learner:
             learned_from=found.learned_from,
         )
 
+    def hedge(self, backend: str, tokens: int, began: float, now: float) -> None:
+        """Count a hedge that starts *now*, for a call that began at *began*."""
+        self._hedges_on(backend).start(size_class(tokens), now)
+        self._open.setdefault(_micros(began), []).append((backend, size_class(tokens), now))
+
+    def leave(self, tokens: int, began: float) -> None:
+        """Count a call no longer that taught nothing."""
+        self._close(began)
+        self.first.leave(tokens, began)
+
     def settled(self, race: Race, now: float) -> bool:
         """Learn from a race; True = `recompute` is due."""
+        self._close(race.began)
         if self.first.settle(race, now) and len(race.lanes) > 1:
             self._learn_hedges(race)
         return self.first.known >= self._due or self.first.changed
+
+    def _close(self, began: float) -> None:
+        """Count the hedges of a call no longer."""
+        if self._open:
+            for instant in range(_micros(began) - 1, _micros(began) + 2):
+                for backend, size, at in self._open.pop(instant, ()):
+                    self._hedges_on(backend).end(size, at)
+
+    def _hedges_on(self, backend: str) -> Hedges:
+        if backend not in self._hedges:
+            self._hedges[backend] = Hedges()
+        return self._hedges[backend]
 
     def recompute(self, now: float) -> None:
         """Look at everything anew."""
@@ -84,16 +114,16 @@ class Learner:
             for race in self.first.recent:
                 self._learn_hedges(race)
         known = self.first.known
-        fading = exp((self._looked_at - known) / _HEDGE_MEMORY)
-        for survival in self._hedges.values():
-            survival.fade(fading)
+        fading = exp((self._looked_at - known) / MEMORY)
+        for hedges in self._hedges.values():
+            hedges.fade(fading)
         self._rescues.fade(fading)
         self._looked_at = known
         self._due = known + (_OFTEN if known < ENOUGH else min(_SELDOM, max(_OFTEN, known // 10)))
         self.first.look(now)
         self._measure_rate(now)
         for lanes in self._advice:
-            self._advice[lanes] = self._decided(lanes)
+            self._advice[lanes] = self._decided(lanes, now)
 
     def _measure_rate(self, now: float) -> None:
         calls, since = self._measured
@@ -104,9 +134,7 @@ class Learner:
     def _learn_hedges(self, race: Race) -> None:
         factor = self.first.factor(race.tokens)
         for lane in race.lanes[1:]:
-            if lane.backend not in self._hedges:
-                self._hedges[lane.backend] = Survival(_HEDGE_MEMORY)
-            self._hedges[lane.backend].add(bin_of(lane.seconds / factor), lane.spoke)
+            self._hedges_on(lane.backend).add(lane.seconds / factor, lane.spoke)
         rule = self._rules.get(tuple(lane.backend for lane in race.lanes[1:2]))
         if rule is not None:
             self._count_rescue(race, factor, rule.within)
@@ -122,14 +150,14 @@ class Learner:
         silent = self.first.curve.beyond(within) / max(self.first.curve.beyond(began), 1e-9)
         self._rescues.add(min(1.0, silent), unanswered, late=race.seconds / factor > within)
 
-    def _decided(self, lanes: tuple[str, ...]) -> Advice:
+    def _decided(self, lanes: tuple[str, ...], now: float) -> Advice:
         self._rules.pop(lanes[1:2], None)
         if self.first.known < FEW:
             return self._nothing(f"{self.first.known} lanes heard, {FEW} tell something")
         if self.first.known < ENOUGH:
             return self._warming_up(len(lanes))
         curve = self.first.curve
-        self._curves |= {name: self._hedge_curve(name) for name in lanes[1:]}
+        self._curves |= {name: self._hedge_curve(name, now) for name in lanes[1:]}
         target = min(self._target, 1.0 - _TAIL / curve.lanes)
         rule = self._best(curve, [self._curves[name] for name in lanes[1 : self._most]], target)
         without = curve.reaches(1.0 - target)
@@ -156,24 +184,32 @@ class Learner:
     def _best(self, curve: Curve, others: list[Curve], target: float) -> Rule | None:
         """Return the best rule for the target, or where none can hold it, for the highest percentile that one can.
 
-        How many calls are late is not known better than their number tells.  So a rule that may hold the target for all
-        that is known, in half the time, is taken before one that surely does: at a cliff the safe side is the far one.
+        How many calls are late is known no better than their number tells.  So a rule that holds the target even if
+        more are late is taken where that costs little; and one that holds it only if fewer are, where that halves the
+        time: at a cliff the far side is the safe one.
         """
         late, trust, budget = 1.0 - target, self._rescues.trust, self._affordable()
-        unsure = 1.0 + 1.0 / sqrt(curve.lanes * late)
-        best = best_rule(curve, others, target=target, budget=budget, trust=trust)
-        for more in (unsure, *(each for each in _LATER if each > unsure)):
-            if best is not None and more > unsure:
-                break
-            rule = best_rule(curve, others, target=1.0 - min(0.5, late * more), budget=budget, trust=trust)
-            if rule is not None and (best is None or rule.within < best.within / 2):
-                best = rule
-        return best
 
-    def _hedge_curve(self, name: str) -> Curve:
+        def best(share: float) -> Rule | None:
+            return best_rule(curve, others, target=1.0 - min(0.5, late * share), budget=budget, trust=trust)
+
+        plain, unsure = best(1.0), min(0.5, 1.0 / sqrt(curve.lanes * late))
+        if plain is not None and unsure > _SURE:
+            safe = best(1.0 - unsure)
+            if safe is not None and safe.within < plain.within * _LITTLE:
+                return safe
+        if plain is not None and plain.within < curve.reaches(0.5) * _NEAR:
+            return plain
+        for share in (1.0 + unsure / 4, 1.0 + unsure / 2, 1.0 + unsure, *(_LATER if curve.last > late else ())):
+            bold = best(share) if plain is None or share <= 1.0 + unsure else None
+            if bold is not None and (plain is None or bold.within < plain.within / 2):
+                return bold
+        return plain
+
+    def _hedge_curve(self, name: str, now: float) -> Curve:
         """Return the curve of a backend that silence leads to; the less is known of it, the more like the first."""
         hedges = self._hedges.get(name)
-        return self.first.curve if hedges is None else hedges.curve().blended(self.first.curve, _PRIOR)
+        return self.first.curve if hedges is None else hedges.curve(now).blended(self.first.curve, _PRIOR)
 
     def _affordable(self) -> float:
         """Return the budget, and what the purse has saved beside it, spent over as many calls as are known."""
@@ -216,3 +252,7 @@ class Learner:
             expected_without=without,
             learned_from=self.first.known,
         )
+
+
+def _micros(seconds: float) -> int:
+    return round(seconds * 1e6)

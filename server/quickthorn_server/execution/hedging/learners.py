@@ -37,10 +37,15 @@ class Learners:
         if route in self._routes:
             self._learner(route, first).first.start(input_tokens, now)
 
+    def hedged(self, route: str, first: str, backend: str, input_tokens: int, *, began: float, now: float) -> None:
+        """Take in that a call that began at *began* asks *backend* too, *now*, because of silence."""
+        if route in self._routes:
+            self._learner(route, first).hedge(backend, input_tokens, began, now)
+
     def left(self, route: str, first: str, input_tokens: int, began: float) -> None:
         """Take in that a call that *began* then ended without telling anything: its lane failed, or it was stopped."""
         if route in self._routes:
-            self._learner(route, first).first.leave(input_tokens, began)
+            self._learner(route, first).leave(input_tokens, began)
 
     def settled(self, route: str, input_tokens: int, lanes: Sequence[Heard], now: float) -> bool:
         """Learn from a race that is decided; *lanes*: the first one first.  True = `recompute` is due."""
