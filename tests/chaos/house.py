@@ -31,6 +31,9 @@ MIXED = (UNARY, WHOLE, STREAM, CARRY)
 """A unary call that streams upstream, one that does not, a stream that may break, and one that is continued."""
 
 
+_ROUTES = {"chat": (), "whole": ("upstream: whole",), "carry": ("on_break: continue",)}
+
+
 class Program:
     """A process of ours that is spoken to by lines, pinned to *cores*."""
 
@@ -107,6 +110,7 @@ class Plan:
 
     *apart*: providers that live in a process of their own.  *secure*: those that speak TLS.  *beside*: those that are
     only in *routes*.  *crowds*: processes of callers.
+    *asked*: the usual routes that there are, each with the keys *route*.
     """
 
     providers: tuple[str, ...] = ("a", "b", "c")
@@ -118,6 +122,7 @@ class Plan:
     backend: str = "timeouts: {connect: 800ms, first_token: 800ms, idle: 800ms, total: 4s}"
     route: str = "strategy: weighted, hedge: {delay: 200ms}"
     routes: str = ""
+    asked: tuple[str, ...] = ("chat", "whole", "carry")
     each: Mapping[str, str] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
 
@@ -191,12 +196,9 @@ class House:
                 f"     failure_domain: {name}, {', '.join(filter(None, (plan.backend, plan.each.get(name))))}}}"
             )
         names = ", ".join(plan.providers)
-        rows += [
-            "routes:",
-            f"  - {{name: chat, backends: [{names}], {plan.route}}}",
-            f"  - {{name: whole, backends: [{names}], {plan.route}, upstream: whole}}",
-            f"  - {{name: carry, backends: [{names}], {plan.route}, on_break: continue}}",
-        ]
+        rows.append("routes:")
+        for name in plan.asked:
+            rows.append(f"  - {{name: {name}, backends: [{names}], {', '.join((plan.route, *_ROUTES[name]))}}}")
         return "\n".join(rows) + "\n" + plan.routes
 
     def _certificates(self) -> tuple[dict[str, tuple[str, str, str, str]], dict[str, str]]:

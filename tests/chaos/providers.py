@@ -72,9 +72,10 @@ def light_tail(seed: int, form: Form) -> Verdict:
     took: dict[str, list[float]] = {}
     extra = 0.0
     for name, hedge in {"plain": "", "hedged": "hedge: {delay: auto, target: p99}"}.items():
-        plan = Plan(route=hedge or "retry: {}", pace=Pace(first=0.3, spread=0.08), backend="limits: {}")
+        pace = Pace(first=0.3, spread=0.08)
+        plan = Plan(asked=("chat",), route=hedge or "retry: {}", pace=pace, backend="limits: {}")
         with House(f"light_tail-{name}", seed, form.folder, plan) as house:
-            house.warm(3.0)
+            house.calls(house.job("warm", UNARY, STREAM, workers=48, seconds=3.0))
             calls, _ = house.calls(house.job("l", UNARY, STREAM, count=verdict.n, rate=rate))
             truth = house.truth()
         took[name] = [seen.took for seen in calls]
