@@ -84,6 +84,20 @@ def test_a_loser_costs_what_its_provider_bills(bills: Cancelled, usage: Usage, c
     assert (trace.attempts[1].usage, trace.attempts[1].cost_nano_usd) == (TOLD.usage, 1_000_000)
 
 
+def test_a_whole_reply_that_nobody_saw_has_no_known_cost() -> None:
+    """A call that was given up had lanes that are billed in full; how long those replies were nobody can say."""
+
+    async def main() -> Trace:
+        house = House(silent(), silent(), bills=Cancelled.FULL)
+        call = asyncio.create_task(house.play())
+        await asyncio.sleep(1.0)
+        call.cancel()
+        await asyncio.wait([call])
+        return house.cast.told.decisions[-1].trace
+
+    assert [each.cost_nano_usd for each in run_virtual(main()).attempts] == [None, None]
+
+
 def test_a_call_without_a_second_lane_has_no_extra() -> None:
     """Absent, not zero."""
     trace, hour = told(ANSWER, ANSWER)

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,14 +42,6 @@ def simulate_for_people(asked: Asked) -> None:
         say("\n".join(_lines(report)))
     if asked.plot is not None:
         _draw(asked.plot, report, curve)
-
-
-@dataclass(frozen=True, slots=True)
-class _Budgets:
-    """Shares of calls: those that were *asked* for, and *all* that are tried, for the picture."""
-
-    asked: Sequence[float]
-    all: Sequence[float]
 
 
 def _report(asked: Asked, source: Given) -> tuple[Report, list[Tried]]:

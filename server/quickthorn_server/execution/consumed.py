@@ -34,11 +34,15 @@ def whole_reply(attempt: Attempt, backend: Backend, served: Usage | None, most: 
     """Return a lane that was cancelled though its provider bills whole replies, as one of a whole reply.
 
     Nobody saw how long that was: as long as the one that *served*, else as long as the request allows (*most*), or the
-    model.
+    model; where none of these is known its cost is not, either.
     """
     usage = attempt.usage
-    limits = [limit for limit in (most, backend.max_output) if limit is not None]
-    output = served.output_tokens if served is not None and served.output_tokens is not None else min(limits, default=0)
+    known = [limit for limit in (most, backend.max_output) if limit is not None]
+    if served is not None and served.output_tokens is not None:
+        known = [served.output_tokens]
+    if not known:
+        return replace(attempt, cost_nano_usd=None)
+    output = min(known)
     if usage is None or output <= (usage.output_tokens or 0):
         return attempt
     usage = replace(usage, output_tokens=output, source=UsageSource.ESTIMATED)
