@@ -197,8 +197,10 @@ class House:
             )
         names = ", ".join(plan.providers)
         rows.append("routes:")
-        for name in plan.asked:
-            rows.append(f"  - {{name: {name}, backends: [{names}], {', '.join((plan.route, *_ROUTES[name]))}}}")
+        rows.extend(
+            f"  - {{name: {name}, backends: [{names}], {', '.join((plan.route, *_ROUTES[name]))}}}"
+            for name in plan.asked
+        )
         return "\n".join(rows) + "\n" + plan.routes
 
     def _certificates(self) -> tuple[dict[str, tuple[str, str, str, str]], dict[str, str]]:
