@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickthorn_server.core.attempt import Trace
-from quickthorn_server.core.catalogue import Cancelled, Entry, HedgeRule, Route
+from quickthorn_server.core.catalogue import Cancelled, Entry, HedgeRule, Route, Timeouts
 from quickthorn_server.core.chunk import ReasoningDelta, UsageReport
 from quickthorn_server.core.decision import Decision
 from quickthorn_server.core.failures import Failure
@@ -82,6 +82,22 @@ def test_a_loser_costs_what_its_provider_bills(bills: Cancelled, usage: Usage, c
     assert (trace.extra_usage, trace.extra_cost_nano_usd, hour) == (usage, cost, cost)
     assert trace.served_by == 1
     assert (trace.attempts[1].usage, trace.attempts[1].cost_nano_usd) == (TOLD.usage, 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("bills", "cost"), [(Cancelled.FREE, 0), (Cancelled.SO_FAR, 1_000_000), (Cancelled.FULL, 1_100_000)]
+)
+def test_a_lane_that_was_silent_too_long_was_cancelled_by_us(bills: Cancelled, cost: int) -> None:
+    """Its provider bills it as one that was cancelled for another."""
+
+    async def main() -> Trace:
+        house = House(silent(), [(9.0, TOLD), *ANSWER], bills=bills)
+        house.cast.backends["a"] = replace(house.cast.backends["a"], timeouts=Timeouts(first_token=2.0))
+        return (await house.play()).trace
+
+    trace = run_virtual(main())
+    assert trace.served_by == 1
+    assert (trace.attempts[0].failure, trace.attempts[0].cost_nano_usd) == (Failure.TIMEOUT, cost)
 
 
 def test_a_whole_reply_that_nobody_saw_has_no_known_cost() -> None:

@@ -181,8 +181,11 @@ class Lane:
 
     @property
     def cut(self) -> bool:
-        """Whether it was cancelled before its reply was whole."""
-        return self.end is None and self.error is None and self.outcome in _CUT
+        """Whether we cancelled it before its reply was whole: for another lane, or because it was silent too long."""
+        if self.error is not None:
+            ours = self.error.failure is Failure.TIMEOUT and self.error.http_status is None
+            return ours and self.spoke_at is None
+        return self.end is None and self.outcome in _CUT
 
     def _cost(self, usage: Usage | None) -> int | None:
         if self.backend.cancelled is Cancelled.FREE and self.cut:
