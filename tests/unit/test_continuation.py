@@ -178,6 +178,14 @@ def test_the_state_of_thinking_decides_nothing(before: list[ReasoningDelta | Who
     assert events == [Said([replace(chunk, part=1) for chunk in before]), EXACT, Said([TextDelta(0, "d")])]
 
 
+def test_a_seam_is_told_when_it_is_given_out() -> None:
+    """That of a prefill is known at once, and the caller may be late before anything of it comes."""
+    joint = Joint(Seam(0, 3, "a", "b", Method.PREFILL), "", parts=1, used=Usage())
+    assert not joint.told
+    assert joint.take([UsageReport(Usage())])
+    assert joint.told
+
+
 def test_another_part_decides_that_the_anchor_has_not_come() -> None:
     """What was held back comes first, in its place."""
     call = ToolCallDelta(1, "c", "f", "{}")

@@ -33,6 +33,7 @@ class Joint:
         "_late",
         "_next",
         "_places",
+        "_settled",
         "_text",
         "_used",
         "seam",
@@ -50,9 +51,9 @@ class Joint:
         self._late: list[Part] = []  # said of that part before it was known where its text stands
         self._chunks: list[Chunk] = []
         self._events: list[Event] = []
-        self.told = False
+        self.told = self._settled = False
         if seam.method is Method.PREFILL:  # nothing that comes can change it
-            self._tell()
+            self._settle()
 
     def take(self, chunks: Iterable[Chunk]) -> list[Event]:
         """Return what may be passed on, now that *chunks* have come."""
@@ -102,10 +103,10 @@ class Joint:
         """Pass on *text* and what was said of it, as soon as it is known what the seam before it is."""
         if self._beginning.dropped is None:
             return
-        if not self.told:
+        if not self._settled:
             if not self._beginning.dropped:
                 self.seam = replace(self.seam, method=Method.APPENDED)
-            self._tell()
+            self._settle()
         if text:
             self._chunks.append(TextDelta(self.seam.part, text))
         for part in self._late:
@@ -122,8 +123,8 @@ class Joint:
             for each in part.citations
         )
 
-    def _tell(self) -> None:
-        self.told = True
+    def _settle(self) -> None:
+        self._settled = True
         self._flush()
         self._events.append(Joined(self.seam))
 
@@ -134,5 +135,6 @@ class Joint:
 
     def _given(self) -> list[Event]:
         self._flush()
+        self.told = self._settled
         events, self._events = self._events, []
         return events
