@@ -57,10 +57,11 @@ class Pupil:
         assert (route, input_tokens) == ("default", 7)
         self.under_way.remove((first, began))
 
-    def recompute(self, route: str, now: float) -> None:
+    def recompute(self, route: str, now: float) -> bool:
         """Write down when."""
         assert (route, now) == ("default", asyncio.get_running_loop().time())
         self.concluded.append(round(now, 6))
+        return False
 
 
 def school(*scripts: list[Step], timeouts: Timeouts | None = None) -> tuple[Cast, Pupil]:

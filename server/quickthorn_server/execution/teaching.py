@@ -33,8 +33,8 @@ class Learning(Protocol):
         """Take in that a call that had started at *began* shows nothing."""
         ...
 
-    def recompute(self, route: str, now: float) -> None:
-        """Draw conclusions, which takes about two milliseconds."""
+    def recompute(self, route: str, now: float) -> bool:
+        """Draw a conclusion, which takes up to three milliseconds; returns whether there are more to draw."""
         ...
 
 
@@ -69,7 +69,8 @@ class Teaching:
             self._loop.call_soon(self._conclude, route)
 
     def _conclude(self, route: str) -> None:
-        self._learners.recompute(route, self._loop.time())
+        if self._learners.recompute(route, self._loop.time()):
+            self._loop.call_soon(self._conclude, route)
 
 
 def taught(learners: Learning, routes: Iterable[Route], loop: asyncio.AbstractEventLoop) -> Teaching | None:

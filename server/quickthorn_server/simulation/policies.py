@@ -103,4 +103,5 @@ class _Auto:
 
     def settled(self, input_tokens: int, lanes: Sequence[Heard], now: float) -> None:
         if self._learners.settled(ROUTE, input_tokens, lanes, now):
-            self._learners.recompute(ROUTE, now)
+            while self._learners.recompute(ROUTE, now):
+                pass

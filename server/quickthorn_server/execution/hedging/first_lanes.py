@@ -9,7 +9,7 @@ from typing import NamedTuple
 from quickthorn_server.execution.hedging.change import Watch
 from quickthorn_server.execution.hedging.in_flight import Batch, InFlight, Told
 from quickthorn_server.execution.hedging.sizes import Scale, Sized, scale, size_class, usual_size
-from quickthorn_server.execution.hedging.survival import Curve, Survival, bin_of
+from quickthorn_server.execution.hedging.survival import FINEST, Curve, Survival, bin_of
 
 _MEMORY = 40_000.0  # lanes
 _RECENT = 4_096  # races that are kept whole: those a change leaves, and those that sizes are learned from
@@ -81,6 +81,7 @@ class FirstLanes:
     def leave(self, tokens: int, began: float) -> None:
         """Count a call no longer that taught nothing."""
         self._in_flight.end(began, size_class(tokens))
+        self._pass(began)
 
     def settle(self, race: Race, now: float) -> bool:
         """Learn from a race that is decided *now*; return whether it tells anything.
@@ -93,9 +94,12 @@ class FirstLanes:
         self._learn(race, 0 if batch is None else self.known - batch.number)
         if batch is not None:
             batch.told.append(Told(race.began, race.tokens, *race.lanes[0][2:]))
+        self._pass(now)
+        return True
+
+    def _pass(self, now: float) -> None:
         while (passed := self._in_flight.passed(now - self._soon)) is not None:
             self._compare(passed)
-        return True
 
     def look(self, now: float) -> None:
         """Draw the curve anew, with all that are on their way counted as old as they are."""
@@ -154,8 +158,14 @@ class FirstLanes:
         if self.known < _SIZES_FROM or self.known - self._scaled_at < min(self._scaled_at, _RECENT):
             return False
         self._scaled_at = self.known
-        old, new = self._scale, scale([Sized(race.tokens, *race.lanes[0][2:]) for race in self.recent])
+        old, new = self._scale, scale([_sized(race) for race in self.recent])
         if (old is None and new is None) or (old is not None and new is not None and not new.differs(old)):
             return False
         self._scale = new
         return True
+
+
+def _sized(race: Race) -> Sized:
+    """Return what the first lane of *race* says of its size; no time at all is as little as is told apart."""
+    first = race.lanes[0]
+    return Sized(race.tokens, max(first.seconds, FINEST), first.spoke)

@@ -14,6 +14,7 @@ from quickthorn_server.execution.hedging.sizes import usual_size
 
 _OLDEST = 600.0  # seconds: nobody waits longer for a first content, so whoever is still here was lost
 _FINE = 32  # times as old as their batch is long are those that have passed, at least
+_MANY = 4_096  # batches more than when it was last seen to that nobody is kept in vain
 _TICK = 1e-6  # seconds that two clocks' sums may be apart
 
 
@@ -60,17 +61,21 @@ class Batch:
 class InFlight:
     """Batches of calls, each *width* seconds long."""
 
-    __slots__ = ("_batches", "_begins", "_passed", "width")
+    __slots__ = ("_batches", "_begins", "_most", "_passed", "width")
 
     def __init__(self, width: float) -> None:
         self.width = width
         self._batches: list[Batch] = []
         self._begins: list[float] = []
         self._passed = 0
+        self._most = _MANY
 
     def start(self, now: float, size: int, number: int) -> None:
         """Count a call of a *size* class that begins when *number* lanes are known."""
         if not self._batches or now >= self._batches[-1].ends:
+            if len(self._batches) >= self._most:
+                self._keep(now - _OLDEST)
+                self._most = len(self._batches) + _MANY
             self._batches.append(Batch(now, now + self.width, number))
             self._begins.append(now)
         running = self._batches[-1].running

@@ -24,7 +24,7 @@ _LATER = (1.6, 2.0, 3.0, 5.0, 10.0)  # times as many late calls as the target al
 _RESERVE = 0.1  # of the burst, which is kept for critical calls
 _MEDIANS = 3.0  # after which a lane is slow, whatever else is
 _DOUBT = 20.0  # lanes beyond the percentile at which the gain must be twice as large
-_ORDERS = 64  # of backends that are advised on at once
+_ORDERS = 16  # of backends that are advised on at once, those that were asked for last
 _TAIL = 5.0  # lanes beyond a percentile, or it is not known
 
 
@@ -47,6 +47,7 @@ class Learner:
         self._measured = 0, -inf  # the number of the latest call, and when
         self._rate = 0.0  # calls of the route in a second
         self._lag = 0.0  # calls between a call and its hedge
+        self._stale: list[tuple[str, ...]] = []  # orders of backends that are still to be decided anew
         self._forget()
 
     def _forget(self) -> None:
@@ -59,11 +60,8 @@ class Learner:
 
     def advice(self, lanes: tuple[str, ...], tokens: int) -> Advice:
         """Return what to do for a call whose input is *tokens* large."""
-        found = self._advice.get(lanes)
-        if found is None:
-            if len(self._advice) >= _ORDERS:
-                self._advice.pop(next(iter(self._advice)))
-            found = self._advice[lanes] = self._nothing(f"{self.first.known} lanes heard, {FEW} tell something")
+        found = self._advice.pop(lanes, None) or self._new(lanes)
+        self._advice[lanes] = found  # the last: callers who ask for rare orders push out rare orders
         factor = self.first.factor(tokens)
         if factor == 1.0 or found.delay is None:
             return found
@@ -77,6 +75,13 @@ class Learner:
             expected_without=None if found.expected_without is None else found.expected_without * factor,
             learned_from=found.learned_from,
         )
+
+    def _new(self, lanes: tuple[str, ...]) -> Advice:
+        if len(self._advice) >= _ORDERS:
+            self._advice.pop(next(iter(self._advice)))
+        self._stale.append(lanes)
+        known = self.first.known
+        return self._nothing(f"{known} lanes heard, {FEW} tell something" if known < FEW else "asked in a new order")
 
     def hedge(self, backend: str, tokens: int, began: float, now: float) -> None:
         """Count a hedge that starts *now*, for a call that began at *began*."""
@@ -93,7 +98,7 @@ class Learner:
         self._close(race.began)
         if self.first.settle(race, now) and len(race.lanes) > 1:
             self._learn_hedges(race)
-        return self.first.known >= self._due or self.first.changed
+        return self.first.known >= self._due or self.first.changed or (bool(self._stale) and self.first.known >= FEW)
 
     def _close(self, began: float) -> None:
         """Count the hedges of a call no longer."""
@@ -107,8 +112,19 @@ class Learner:
             self._hedges[backend] = Hedges()
         return self._hedges[backend]
 
-    def recompute(self, now: float) -> None:
-        """Look at everything anew."""
+    def recompute(self, now: float) -> bool:
+        """Look at everything anew, one order of backends at a time; True = there are more to decide."""
+        if not self._stale or self.first.known >= self._due or self.first.changed:
+            self._look(now)
+        while self._stale:
+            lanes = self._stale.pop()
+            if lanes in self._advice:
+                self._advice[lanes] = self._decided(lanes, now)
+                break
+        return bool(self._stale)
+
+    def _look(self, now: float) -> None:
+        """Take in what was learned since."""
         if self.first.relearn():
             self._forget()
             for race in self.first.recent:
@@ -122,8 +138,7 @@ class Learner:
         self._due = known + (_OFTEN if known < ENOUGH else min(_SELDOM, max(_OFTEN, known // 10)))
         self.first.look(now)
         self._measure_rate(now)
-        for lanes in self._advice:
-            self._advice[lanes] = self._decided(lanes, now)
+        self._stale = list(self._advice)
 
     def _measure_rate(self, now: float) -> None:
         calls, since = self._measured
@@ -140,9 +155,9 @@ class Learner:
             self._count_rescue(race, factor, rule.within)
 
     def _count_rescue(self, race: Race, factor: float, within: float) -> None:
-        began = race.lanes[1].started / factor
-        if began >= within:
-            return
+        began, told = race.lanes[1].started / factor, any(lane.spoke for lane in race.lanes)
+        if began >= within or not (told or race.seconds / factor > within):
+            return  # or it was stopped before anybody could tell whether it would be late
         unanswered = 1.0
         for lane in race.lanes[1:]:
             curve = self._curves.get(lane.backend, self.first.curve)

@@ -58,10 +58,15 @@ class Learners:
         self._due.setdefault(route, set()).add(first.backend)
         return True
 
-    def recompute(self, route: str, now: float) -> None:
-        """Decide anew for all of *route* that is due: about 2 ms, so not inside a call."""
-        for first in self._due.pop(route, ()):
-            self._learners[route, first].recompute(now)
+    def recompute(self, route: str, now: float) -> bool:
+        """Decide anew a part of what is due for *route*: up to 3 ms, so not inside a call; True = there is more."""
+        due = self._due.get(route)
+        if not due:
+            return False
+        first = due.pop()
+        if self._learners[route, first].recompute(now):
+            due.add(first)
+        return bool(due)
 
     def _learner(self, route: str, first: str) -> Learner:
         found = self._learners.get((route, first))

@@ -15,9 +15,9 @@ from itertools import accumulate
 from operator import add
 from typing import NamedTuple
 
-_FINEST, _LONGEST = 1e-5, 86_400.0  # seconds; shorter and longer times count as these
+FINEST, _LONGEST = 1e-5, 86_400.0  # seconds; shorter and longer times count as these
 _STEPS = 100  # bins for a factor of e: each 1 % wide
-_LOG_FINEST = math.log(_FINEST)
+_LOG_FINEST = math.log(FINEST)
 BINS = int((math.log(_LONGEST) - _LOG_FINEST) * _STEPS) + 1
 """How many bins there are."""
 
@@ -31,7 +31,7 @@ _NOTHING = 1e-5  # of a lane: so little is forgotten
 
 def bin_of(seconds: float) -> int:
     """Return the bin that a time falls into."""
-    if seconds <= _FINEST:
+    if seconds <= FINEST:
         return 0
     return min(int((math.log(seconds) - _LOG_FINEST) * _STEPS), BINS - 1)
 
@@ -57,7 +57,7 @@ class Curve:
 
     def beyond(self, seconds: float) -> float:
         """Return the share, 0..1, of lanes that take longer than *seconds*."""
-        if seconds <= _FINEST:
+        if seconds <= FINEST:
             return 1.0
         place = (math.log(seconds) - _LOG_FINEST) * _STEPS - self.lowest
         if place <= 0.0:
