@@ -23,7 +23,7 @@ _NEAR = 8.0  # medians: no cliff is on this side of them
 _LATER = (1.6, 2.0, 3.0, 5.0, 10.0)  # times as many late calls as the target allows: better than no rule
 _RESERVE = 0.1  # of the burst, which is kept for critical calls
 _MEDIANS = 3.0  # after which a lane is slow, whatever else is
-_DOUBT = 20.0  # lanes beyond the percentile at which the gain must be twice as large
+_DOUBT = 8.0  # lanes beyond the percentile at which the gain must be twice as large
 _ORDERS = 16  # of backends that are advised on at once, those that were asked for last
 _TAIL = 5.0  # lanes beyond a percentile, or it is not known
 
