@@ -14,6 +14,8 @@ REQUIRED ?=
 BENCH ?= full
 # How much `make bench-hedging` judges: full or short.
 HEDGING ?= full
+# KEEP=1: `make bench-hedging` replaces the figures, pictures and tables that the project shows.
+KEEP ?=
 # How long `make chaos` takes: full or short.
 CHAOS ?= full
 BIN := .venv/bin
@@ -75,8 +77,9 @@ bench: develop ## Measure CPU and latency beside two floors, 4 minutes; BENCH=sh
 	@$(BIN)/python -m bench.run $(BENCH)
 
 .PHONY: bench-hedging
-bench-hedging: develop ## Judge the hedging policy beside the optimum, 25 minutes; HEDGING=short for half of one
-	@$(BIN)/python -m bench.hedging $(HEDGING)
+bench-hedging: develop ## Judge the hedging policy beside the optimum, 25 minutes; HEDGING=short for half of one; KEEP=1
+	@$(BIN)/python -m bench.hedging $(HEDGING) $(if $(KEEP),--keep bench/results/hedging)
+	@$(if $(KEEP),$(BIN)/python -m bench.hedging.plots && $(BIN)/python -m bench.hedging.page)
 
 .PHONY: chaos
 chaos: develop ## Break providers on purpose and see what callers notice, 20 minutes; CHAOS=short for 5

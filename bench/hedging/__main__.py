@@ -1,6 +1,7 @@
 """The hedging benchmark: draws requests, has `quickthorn simulate` answer them, and prints one JSON object at the end.
 
 Usage: python -m bench.hedging [full|short] [--seed N] [--keep FOLDER]
+With --keep, figures, table and cells are kept, for `bench.hedging.plots` and `bench.hedging.page` to show.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import secrets
 import shlex
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from bench.hedging import table
 from bench.hedging.black_box import SIMULATE
+from bench.hedging.kept import keep
 from bench.hedging.measure import FORMS, Form, cancelling, causality, measure
 from bench.hedging.runs import Bench
+from bench.hedging.samples import MEASURED
 from bench.judge_hedging import Unsound
 from bench.run import machine, say
 
@@ -27,9 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.hedging", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("form", nargs="?", choices=FORMS, default="full")
     parser.add_argument("--seed", type=int, default=None, help="of all draws; drawn where not given")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep figures and cells there, too")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep cells there, and figures beside it")
     parser.add_argument("--command", type=shlex.split, default=SIMULATE, help="what is run instead of the simulator")
     given = parser.parse_args(arguments)
+    if FORMS[given.form].whole and not MEASURED.exists():
+        parser.error(f"the measured latencies are not here ({MEASURED}); `short` needs none")
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     try:
         _report(FORMS[given.form], Bench(seed, tuple(given.command)), given.keep)
@@ -39,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _report(form: Form, bench: Bench, keep: Path | None) -> None:
+def _report(form: Form, bench: Bench, folder: Path | None) -> None:
     began, cells = time.perf_counter(), []
     say("seed", bench.seed)
     for name, cuts in causality(form, bench):
@@ -54,17 +58,13 @@ def _report(form: Form, bench: Bench, keep: Path | None) -> None:
     found = {
         **figures,
         "seed": bench.seed,
-        "n": {"requests": form.length.count, "warm_up": form.length.warm_up, "seeds": form.seeds, "lives": form.lives},
+        "n": form.counts,
         "machine": machine() | {"took_s": round(time.perf_counter() - began)},
     }
     lines = (*table.lines(cells), "", *table.early(cells), f"missed: {', '.join(table.missed(figures)) or 'nothing'}")
     print("\n".join((*lines, json.dumps(found, indent=2))))
-    if keep:
-        keep.mkdir(parents=True, exist_ok=True)
-        Path(keep, "hedging.json").write_text(json.dumps(found, indent=2) + "\n")
-        rows = ",\n".join(json.dumps(asdict(cell)) for cell in cells)
-        Path(keep, "table.txt").write_text("\n".join(lines) + "\n")
-        Path(keep, "cells.json").write_text(f"[\n{rows}\n]\n")
+    if folder:
+        keep(folder, found, cells, lines)
 
 
 if __name__ == "__main__":

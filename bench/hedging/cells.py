@@ -90,16 +90,20 @@ def brown_out(population: Population, setting: Setting, runs: Sequence[Judged]) 
 
 
 def grpc_java(group: str, setting: Setting, runs: Sequence[Judged]) -> Iterator[Cell]:
-    """Yield p95 and p99 in ms, and those of grpc-java's own policy on the same requests: 3 attempts, 1 s apart."""
+    """Yield p95 and p99 in ms of all runs put together, and those of grpc-java's own policy on the same requests.
+
+    That makes 3 attempts, 1 s apart.
+    """
     theirs = [_attempts(run.asked.lanes, 3, 1.0) for run in runs]
     extra = fmean(load for _, load in theirs)
+    none, policy = (np.concatenate([run.scored[place] for run in runs]) for place in (0, 1))
+    own = np.concatenate([times[run.warm_up :] for (times, _), run in zip(theirs, runs, strict=True)])
     for share in (0.95, 0.99):
-        none, policy = (fmean(percentile(run.scored[place], share) for run in runs) * 1e3 for place in (0, 1))
-        other = fmean(percentile(times[run.warm_up :], share) for (times, _), run in zip(theirs, runs, strict=True))
-        mine = _cell(f"{group}, p{share * 100:.0f}", GRPC_JAVA, setting, runs, policy, none=none, policy=policy)
+        name = f"{group}, p{share * 100:.0f}"
+        without, ours, other = (percentile(times, share) * 1e3 for times in (none, policy, own))
+        mine = _cell(name, GRPC_JAVA, setting, runs, ours, none=without, policy=ours)
         yield mine
-        other *= 1e3
-        yield replace(mine, group=f"{mine.group}, its own policy", figure=other, policy_ms=other, rate=extra)
+        yield replace(mine, group=f"{name}, its own policy", figure=other, policy_ms=other, rate=extra)
 
 
 def _attempts(lanes: Sequence[Times], attempts: int, apart: float) -> tuple[Times, float]:

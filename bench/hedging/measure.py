@@ -39,7 +39,7 @@ GRPC_JAVA_BUDGET, GRPC_JAVA_CALLS = 0.111, 2_000
 class Form:
     """What is measured: *populations* at *budgets*, *seeds* runs of *length* each; *lives*: runs from a cold start.
 
-    *few* runs do where the figure is a share of hedges, which hardly differs between runs.
+    *others* runs do for cells that are not scored, *few* where the figure is a share of hedges, which hardly differs.
     *causal*: the populations that are tested for causality; *whole*: all the other groups, too, and with *cancels*
     cancelled races how long a cancel takes.
     """
@@ -47,6 +47,7 @@ class Form:
     populations: Sequence[Population]
     budgets: Sequence[float]
     seeds: int
+    others: int
     few: int
     length: Length
     lives: int
@@ -54,13 +55,31 @@ class Form:
     cancels: int
     whole: bool
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many requests and runs there are."""
+        runs = {"seeds": self.seeds, "others": self.others, "few": self.few, "lives": self.lives}
+        return {"requests": self.length.count, "warm_up": self.length.warm_up, **runs}
+
 
 FORMS = {
-    "full": Form(SCORED, BUDGETS, seeds=5, few=2, length=Length(), lives=12, causal=SCORED, cancels=200, whole=True),
+    "full": Form(
+        SCORED,
+        BUDGETS,
+        seeds=5,
+        others=3,
+        few=2,
+        length=Length(),
+        lives=8,
+        causal=SCORED,
+        cancels=200,
+        whole=True,
+    ),
     "short": Form(
         SCORED[:2],
         CHANGE_BUDGETS,
         seeds=1,
+        others=1,
         few=1,
         length=Length(100_000, 20_000),
         lives=3,
@@ -107,10 +126,12 @@ def cancelling(count: int) -> dict[str, float | None]:
 
 
 def _regrets(population: Population, form: Form, bench: Bench) -> Iterator[Cell]:
-    settings = [Setting(budget) for budget in form.budgets]
-    for setting, runs in bench.runs(population, settings, form.seeds, form.length).items():
-        group = "scored" if cells.scored(population, setting) else "not scored"
-        yield cells.regret(group, population, setting, runs)
+    found: list[Cell] = []
+    for group, seeds in (("scored", form.seeds), ("not scored", form.others)):
+        counts = [each for each in map(Setting, form.budgets) if cells.scored(population, each) == (group == "scored")]
+        runs = bench.runs(population, counts, seeds, form.length) if counts else {}
+        found += (cells.regret(group, population, *each) for each in runs.items())
+    yield from sorted(found, key=lambda cell: cell.budget)
 
 
 def _lives(population: Population, form: Form, bench: Bench) -> Iterator[Cell]:

@@ -1,7 +1,8 @@
-"""Run the black box over every seed and setting of one population, two at a time, and have its answers judged."""
+"""Run the black box over every seed and setting of one population, one for each core, and have its answers judged."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from bench.judge_hedging import Answered, Asked, Spent, Unsound, answered, asked
 Times = NDArray[np.float64]
 
 SURELY = 6.0  # standard deviations
-AT_ONCE = 2
+AT_ONCE = os.cpu_count() or 1
 
 
 class Drawn(IntEnum):

@@ -16,6 +16,7 @@ Draw = Callable[[Generator, int], Times]
 
 STRAGGLERS = 0.05  # of bhope
 LATENCIES = Path(__file__).resolve().parents[3] / "shared/data/latency"
+MEASURED = LATENCIES / "llmperf_requests.csv"
 
 
 def body(median: float, sigma: float) -> Draw:
@@ -70,7 +71,7 @@ def measured(name: str) -> Draw:
 @cache
 def first_tokens(provider: str, size: str) -> Times:
     """Return the sorted times to first token that were measured of a provider; 0 is an error there, and left out."""
-    with (LATENCIES / "llmperf_requests.csv").open(newline="") as file:
+    with MEASURED.open(newline="") as file:
         rows = csv.DictReader(file)
         times = [float(row["ttft_s"]) for row in rows if (row["provider"], row["model_size"]) == (provider, size)]
     return np.sort([time for time in times if time > 0])
