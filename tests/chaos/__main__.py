@@ -27,6 +27,8 @@ Scenario = Callable[[int, Form], Verdict]
 
 ALONE: Mapping[str, Scenario] = {
     "cancel": callers.cancel,
+    "deadline": callers.deadline,
+    "too_many": callers.too_many,
     "light_tail": providers.light_tail,
     "overload": callers.overload,
 }
@@ -48,8 +50,6 @@ SOAKING: Mapping[str, Scenario] = {
     "rescued": providers.rescued,
     "pool": providers.pool,
     "killed": providers.killed,
-    "deadline": callers.deadline,
-    "too_many": callers.too_many,
 }
 """Mostly waiting."""
 
