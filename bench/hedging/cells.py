@@ -19,6 +19,7 @@ Times = NDArray[np.float64]
 BLOCK = 10_000  # requests
 RECOVERED = 0.25  # regret
 LIVES = (2_000, 5_000, 20_000)  # requests, cold start included
+SELDOM = 20.0  # requests a second: at 1,000, 5,000 of them are over before a stall of 5 s is seen to be one
 
 # Cells that are printed and not scored: there the optimum itself gains under 20 %, or a budget of 5 % more or less
 # moves it by over a tenth of the gain.
@@ -65,10 +66,10 @@ def regret(group: str, population: Population, setting: Setting, runs: Sequence[
     return _with_tails(group, population, setting, runs, tails)
 
 
-def life(requests: int, population: Population, setting: Setting, runs: Sequence[Judged]) -> Cell:
+def life(group: str, requests: int, population: Population, setting: Setting, runs: Sequence[Judged]) -> Cell:
     """Return the regret over the first *requests* of all runs put together: from a cold start, nothing left out."""
     together = [np.concatenate(each) for each in zip(*(run.between(0, requests) for run in runs), strict=True)]
-    return _with_tails(f"first {requests:,}", population, setting, runs, [_tail(together, setting)])
+    return _with_tails(group, population, setting, runs, [_tail(together, setting)])
 
 
 def rate(group: str, population: Population, setting: Setting, runs: Sequence[Judged]) -> Cell:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.hedging import cells
+from bench.hedging import cells, table
 from bench.hedging.black_box import Setting
 from bench.hedging.causality import leaks
 from bench.hedging.cells import Cell
@@ -20,6 +20,7 @@ from bench.hedging.populations import (
     GRPC_JAVA,
     NEVER_WORSE,
     RARE,
+    RATE,
     SCORED,
     SHIFTED,
     Population,
@@ -136,8 +137,11 @@ def _regrets(population: Population, form: Form, bench: Bench) -> Iterator[Cell]
 
 def _lives(population: Population, form: Form, bench: Bench) -> Iterator[Cell]:
     settings = [setting for setting in map(Setting, form.budgets) if cells.scored(population, setting)]
-    for setting, runs in bench.runs(population, settings, form.lives, Length(max(cells.LIVES), 0)).items():
-        yield from (cells.life(requests, population, setting, runs) for requests in cells.LIVES)
+    for per_second in (RATE, cells.SELDOM):
+        length = Length(max(cells.LIVES), 0, per_second)
+        for setting, runs in bench.runs(population, settings, form.lives, length).items():
+            for requests in cells.LIVES:
+                yield cells.life(table.life(requests, per_second), requests, population, setting, runs)
 
 
 def _rates(group: str, population: Population, form: Form, bench: Bench) -> Iterator[Cell]:

@@ -62,9 +62,9 @@ class Population:
         """Whether what a request takes says nothing of any other's."""
         return self.slowed is None and self.per_token is None and self.after is None
 
-    def rows(self, chance: Generator, count: int) -> Rows:
-        """Draw *count* requests, Poisson arrivals at 1,000/s; times to the nanosecond."""
-        arrival = np.cumsum(chance.exponential(1 / RATE, count))
+    def rows(self, chance: Generator, count: int, per_second: float = RATE) -> Rows:
+        """Draw *count* requests, Poisson arrivals, so many *per_second*; times to the nanosecond."""
+        arrival = np.cumsum(chance.exponential(1 / per_second, count))
         tokens = (self.tokens or unrelated_tokens)(chance, count)
         factor = np.ones(count) if self.per_token is None else self.per_token(tokens)
         if self.slowed is not None:

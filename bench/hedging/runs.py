@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.hedging.black_box import SIMULATE, Setting, simulate, write_rows, write_sample
 from bench.hedging.oracle import Oracle, SingleR
-from bench.hedging.populations import SHIFT_AT, Population
+from bench.hedging.populations import RATE, SHIFT_AT, Population
 from bench.judge_hedging import Answered, Asked, Spent, Unsound, answered, asked, check, optimum, peeking, sample, spent
 
 Times = NDArray[np.float64]
@@ -35,10 +35,11 @@ class Drawn(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How many requests a run has, and how many of them are not scored."""
+    """How many requests a run has, how many of them are not scored, and how many arrive *per_second*."""
 
     count: int = 300_000
     warm_up: int = 60_000
+    per_second: float = RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Bench:
         best = {each: (before.best(each.share, each.budget), after.best(each.share, each.budget)) for each in settings}
         for seed in range(seeds):
             path = folder / f"{seed}.csv"
-            write_rows(path, population.rows(self._chance(Drawn.ROWS, seed), length.count))
+            write_rows(path, population.rows(self._chance(Drawn.ROWS, seed), length.count, length.per_second))
             questions = asked(path)
             for setting in settings:
                 yield Job(population, setting, seed, length.warm_up, path, questions, *best[setting])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.hedging.cells import LIVES, Cell, figures
+from bench.hedging.cells import LIVES, SELDOM, Cell, figures
+from bench.hedging.populations import RATE
 
 Figures = Mapping[str, float | None]
 
@@ -79,17 +80,18 @@ def lines(cells: Sequence[Cell]) -> list[str]:
 
 def early(cells: Sequence[Cell]) -> list[str]:
     """Return the regrets of short lives, a line for each length."""
-    groups = [(requests, figures(cells, life(requests))) for requests in LIVES]
+    groups = [(requests, rate, figures(cells, life(requests, rate))) for rate in (RATE, SELDOM) for requests in LIVES]
     return [
-        f"first {requests:,} requests, cold start included: mean regret {_mean(found):.3f}, worst {max(found):.3f}"
-        for requests, found in groups
+        f"first {requests:,} requests at {rate:,.0f}/s, cold start included: mean regret {_mean(found):.3f}, "
+        f"worst {max(found):.3f}"
+        for requests, rate, found in groups
         if found
     ]
 
 
-def life(requests: int) -> str:
-    """Return the group of cells that score the first *requests* of a run."""
-    return f"first {requests:,}"
+def life(requests: int, per_second: float = RATE) -> str:
+    """Return the group of cells that score the first *requests* of a run, so many *per_second*."""
+    return f"first {requests:,}" if per_second == RATE else f"first {requests:,} at {per_second:,.0f}/s"
 
 
 def _row(cell: Cell) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def test_only_the_figures_are_replaced(shown: str) -> None:
         "| common episodes | 0.04 |",
         "| shift | bhope x4 | 2% | 10,000 requests until it is small again |",
         "| grpc-java, p95 | grpc-java | 11.1% | 13.0 ms |",
-        "* first 5,000 requests, cold start included: mean regret 0.030, worst 0.030",
+        "* first 5,000 requests at 1,000/s, cold start included: mean regret 0.030, worst 0.030",
     ],
 )
 def test_every_kind_of_cell_is_shown(shown: str, line: str) -> None:
