@@ -2,7 +2,8 @@
 
 Two copies of the embedded model, each behind a stalling proxy, every part a process of its own; one server with a route
 that does not hedge and one that hedges by `delay: auto`.  Calls of both alternate, so that whatever happens on the
-machine meets both.  Prints one JSON object.  Usage: python -m bench.hedging_sockets [CALLS] [SEED]
+machine meets both.  Prints one JSON object and keeps it for `python -m bench.hedging.plots`.
+Usage: python -m bench.hedging_sockets [CALLS] [SEED]
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from quickthorn.v1.completion_pb2 import CompletionRequest
 from quickthorn.v1.content_pb2 import ROLE_USER, Message, Part
 from quickthorn.v1.options_pb2 import Sampling
 from quickthorn.v1.routing_service_pb2_grpc import RoutingStub
-from quickthorn.v1.trace_pb2 import LANE_CAUSE_SILENCE
+from quickthorn.v1.trace_pb2 import LANE_CAUSE_SILENCE, RouteTrace
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "quickthorn/models")
@@ -40,10 +41,10 @@ CHILD = ROOT / "server/quickthorn_server/providers/local_child.py"
 RESULT = ROOT / "bench/results/hedging/sockets.json"
 KEY = "QUICKTHORN_BENCH_KEY"  # of the models
 ROUTES = ("off", "auto")
-CALLS = 400  # of each route
-RATE = 4.0  # calls per second, both together: the models are busy for half of the time
+CALLS = 750  # of each route
+RATE = 8.0  # calls per second, both together: the models are busy for a quarter of the time
 STALLED, SHORTEST, LONGEST = 0.04, 2.0, 6.0
-TOKENS = 4
+TOKENS = 1
 DEADLINE = 60.0
 PROMPTS = ("Name a colour.", "What is the capital of France?", "Say hello in Spanish.", "Is the sky blue?")
 
@@ -60,9 +61,13 @@ routes:
 
 @dataclass(slots=True)
 class Heard:
-    """What one route's calls came to: seconds to first content, hedges sent, and those that served."""
+    """What one route's calls came to: seconds to first content, hedges sent, and those that served.
+
+    A call that failed counts as if it had taken the whole deadline.
+    """
 
     times: list[float] = field(default_factory=list)
+    failed: int = 0
     hedges: int = 0
     won: int = 0
     basis: str = ""
@@ -73,7 +78,9 @@ class Heard:
         shares = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
         return {
             **{name: round(percentile(times, share) * 1e3, 1) for name, share in shares.items()},
+            "hedged": round(self.hedges / len(times), 4),
             "hedges": self.hedges,
+            "failed": self.failed,
             "served_by_hedge": self.won,
             "basis_of_the_last": self.basis,
             "times_ms": [round(each * 1e3, 1) for each in self.times],
@@ -148,16 +155,25 @@ async def call(stub: Any, route: str, prompt: str, heard: Heard) -> None:
         sampling=Sampling(max_output_tokens=TOKENS),
     )
     began, first = time.perf_counter(), None
-    async for event in stub.StreamComplete(request, timeout=DEADLINE):
-        if first is None and event.HasField("text"):
-            first = time.perf_counter() - began
-        if event.HasField("finished"):
-            trace = event.finished.trace
-            hedges = [attempt.cause == LANE_CAUSE_SILENCE for attempt in trace.attempts]
-            heard.hedges += sum(hedges)
-            heard.won += hedges[trace.served_by]
-            heard.basis = trace.hedge_basis or trace.no_hedge
+    try:
+        async for event in stub.StreamComplete(request, timeout=DEADLINE):
+            if first is None and event.HasField("text"):
+                first = time.perf_counter() - began
+            if event.HasField("finished"):
+                note(event.finished.trace, heard)
+    except grpc.aio.AioRpcError as fault:
+        say("failed", f"{route}: {fault.details()}")
+        heard.failed += 1
+        first = DEADLINE
     heard.times.append(first if first is not None else time.perf_counter() - began)
+
+
+def note(trace: RouteTrace, heard: Heard) -> None:
+    """Count the hedges of one call, and keep what they rested on."""
+    hedges = [attempt.cause == LANE_CAUSE_SILENCE for attempt in trace.attempts]
+    heard.hedges += sum(hedges)
+    heard.won += hedges[trace.served_by]
+    heard.basis = trace.hedge_basis or trace.no_hedge
 
 
 async def measure(address: str, count: int, chance: random.Random) -> dict[str, Heard]:
@@ -172,7 +188,7 @@ async def measure(address: str, count: int, chance: random.Random) -> dict[str, 
                 calls.create_task(call(stub, ROUTES[turn % 2], chance.choice(PROMPTS), found[ROUTES[turn % 2]]))
                 await asyncio.sleep(chance.expovariate(RATE))
                 if turn % 100 == 0:
-                    say("calls", f"{turn} of {2 * count}")
+                    say("calls", f"{turn} of {2 * count}, {found['auto'].basis}")
     return found
 
 

@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bench.hedging.black_box import ROOT, Setting
+from bench.hedging.black_box import Setting
 from bench.hedging.cells import Cell
+from bench.hedging.kept import RESULTS, cells_in
 from bench.hedging.oracle import Oracle
 from bench.hedging.populations import SCORED, Population
 from bench.hedging.runs import Bench, Judged, Length
@@ -24,8 +25,7 @@ from bench.judge_hedging import percentile
 
 Times = NDArray[np.float64]
 
-RESULTS = ROOT / "bench/results/hedging"
-GREY, BLUE, ORANGE, GREEN = "#8b949e", "#3b82d6", "#d9822b", "#2f9e63"  # told apart on white and on black
+GREY, BLUE, ORANGE, GREEN = "#57606a", "#2f6fbf", "#c2701c", "#27855a"
 SHOWN = ("bhope", "stall-2", "together/13b", "replicate/70b -> groq/70b")
 TAIL = (SCORED[1], Setting(0.02))
 SHARES = np.geomspace(0.5, 1e-4, 400)
@@ -42,7 +42,7 @@ STYLE = {
     "grid.color": GREY,
     "legend.frameon": False,
     "legend.labelcolor": GREY,
-    "savefig.transparent": True,
+    "savefig.facecolor": "white",  # a panel of its own, which reads on dark pages, too
     "svg.hashsalt": "quickthorn",
     "text.color": GREY,
     "xtick.color": GREY,
@@ -61,9 +61,7 @@ def main(folder: Path = RESULTS) -> None:
 def _drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
     if (path := folder / "sockets.json").exists():
         yield "sockets", over_sockets(json.loads(path.read_text()))
-    if (path := folder / "cells.json").exists():
-        cells = [Cell(**fields) for fields in json.loads(path.read_text())]
-        cells = [cell for cell in cells if cell.group in {"scored", "not scored"}]
+    if cells := [cell for cell in cells_in(folder) if cell.group in {"scored", "not scored"}]:
         yield "regret", regrets(cells)
         yield "trade_off", trade_off(cells)
         yield "tail", tails(*_tail_runs())
@@ -142,12 +140,12 @@ def tails(run: Judged, budget: float) -> Figure:
 def over_sockets(found: Mapping[str, Any]) -> Figure:
     """Draw the share of calls over sockets that take longer, without hedging and with."""
     figure, axes = plt.subplots(figsize=(7.5, 3.6))
-    for route, color, label in (("off", GREY, "no hedging"), ("auto", BLUE, "delay: auto")):
+    for route, color, name in (("off", GREY, "no hedging"), ("auto", BLUE, "delay: auto")):
         times = np.sort(found[route]["times_ms"]) / 1e3
-        p99 = found[route]["p99_ms"] / 1e3
+        p50, p95, p99 = (found[route][share] for share in ("p50_ms", "p95_ms", "p99_ms"))
+        label = f"{name}: p50 {p50:,.0f} ms, p95 {p95:,.0f} ms, p99 {p99:,.0f} ms"
         axes.step(times, 1 - np.arange(len(times)) / len(times), where="post", color=color, lw=1.8, label=label)
-        axes.plot(p99, 0.01, "o", color=color, ms=6)
-        axes.annotate(f"p99 {p99:.2f} s", (p99, 0.01), xytext=(8, 5), textcoords="offset points", color=color)
+        axes.plot(p99 / 1e3, 0.01, "o", color=color, ms=6)
     stalls = found["stalls"]
     axes.set(xscale="log", yscale="log", xlabel="time to first content, s", ylabel="share of calls that take longer")
     axes.set_title(
@@ -155,7 +153,7 @@ def over_sockets(found: Mapping[str, Any]) -> Figure:
         f" {stalls['shortest_s']:g} to {stalls['longest_s']:g} s",
         loc="left",
     )
-    axes.legend()
+    axes.legend(loc="lower left")
     return figure
 
 
