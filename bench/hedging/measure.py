@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from bench.hedging.populations import (
     SHIFTED,
     Population,
 )
-from bench.hedging.runs import Bench, Length
+from bench.hedging.runs import AT_ONCE, Bench, Length
 from bench.judge_hedging import Unsound
 
 PATIENCE = 300  # seconds for all cancels
@@ -40,7 +42,7 @@ GRPC_JAVA_BUDGET, GRPC_JAVA_CALLS = 0.111, 2_000
 class Form:
     """What is measured: *populations* at *budgets*, *seeds* runs of *length* each; *lives*: runs from a cold start.
 
-    *others* runs do for cells that are not scored, *few* where the figure is a share of hedges, which hardly differs.
+    *others* runs do for cells that are not scored and for brown-outs, *few* where hardly anybody is hedged.
     *causal*: the populations that are tested for causality; *whole*: all the other groups, too, and with *cancels*
     cancelled races how long a cancel takes.
     """
@@ -68,8 +70,8 @@ FORMS = {
         SCORED,
         BUDGETS,
         seeds=5,
-        others=3,
-        few=2,
+        others=2,
+        few=1,
         length=Length(),
         lives=8,
         causal=SCORED,
@@ -107,11 +109,14 @@ def measure(form: Form, bench: Bench) -> Iterator[Cell]:
 
 def causality(form: Form, bench: Bench) -> Iterator[tuple[str, Sequence[int]]]:
     """Cut runs at three points and yield where; raises `Unsound` where an earlier decision knew what came later."""
-    for population in form.causal:
-        found = leaks(population, Setting(0.05), bench.seed, form.length.count // 3, bench.command)
-        if any(found.values()):
-            raise Unsound(f"{population.name}: earlier decisions that changed with what came later, by cut: {found}")
-        yield population.name, tuple(found)
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        cut = partial(
+            leaks, setting=Setting(0.05), seed=bench.seed, count=form.length.count // 3, command=bench.command
+        )
+        for population, found in zip(form.causal, executor.map(cut, form.causal), strict=True):
+            if any(found.values()):
+                raise Unsound(f"{population.name}: decisions that changed with what came later, by cut: {found}")
+            yield population.name, tuple(found)
 
 
 def cancelling(count: int) -> dict[str, float | None]:
@@ -161,7 +166,7 @@ def _changes(form: Form, bench: Bench) -> Iterator[Cell]:
         for setting, runs in bench.runs(population, settings, form.seeds, form.length).items():
             yield cells.recovery(population, setting, runs)
     for population in BROWNED:
-        for setting, runs in bench.runs(population, settings, form.few, form.length).items():
+        for setting, runs in bench.runs(population, settings, form.others, form.length).items():
             yield cells.brown_out(population, setting, runs)
 
 

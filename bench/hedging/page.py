@@ -66,7 +66,7 @@ def _machine(found: Mapping[str, Any]) -> str:
     count, where = found["n"], found["machine"]
     return (
         f"\nSeed {found['seed']}; {count['seeds']} runs of {count['requests']:,} requests a cell,"
-        f" {count['others']} where it is not scored, {count['few']} for shares of hedges;"
+        f" {count['others']} where it is not scored, {count['few']} where hedging cannot help;"
         f" {count['lives']} from a cold start. {where['cpu']}, {where['cores']} cores, Python {where['python']},"
         f" {where['took_s'] / 60:.0f} minutes."
     )
