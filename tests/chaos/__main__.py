@@ -70,6 +70,12 @@ def main(arguments: Sequence[str]) -> int:
         made = replace(made, rate=min(made.rate, given.rate or _rate(made, given.seed)))
         _say(f"{len(chosen)} scenarios, {made.calls} calls of each mode at {made.rate:.0f}/s", given)
         verdicts = _run(chosen, given.seed, made, lambda verdict: _say(verdict.line, given))
+        if given.again and (failed := [verdict.name for verdict in verdicts if verdict.faults]):
+            _say(f"again, each alone: {', '.join(failed)}", given)
+            second = {name: _one(name, given.seed, made) for name in failed}
+            for verdict in second.values():
+                _say(verdict.line, given)
+            verdicts = [second.get(verdict.name, verdict) for verdict in verdicts]
     result = summary(verdicts)
     if given.out:
         _write(Path(given.out), result, verdicts, made, time.monotonic() - began)
@@ -85,6 +91,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--rate", type=float, help="calls a second; default: half of what the machine carries, at most 1000"
     )
+    parser.add_argument("--again", action="store_true", help="play what failed once more, alone; that counts")
     parser.add_argument("--json", action="store_true", help="print nothing but the last line")
     parser.add_argument("--out", metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--keep", metavar="FOLDER", help="leave logs and configurations in FOLDER")
@@ -103,18 +110,11 @@ def _run(chosen: Sequence[str], seed: int, made: Form, tell: Callable[[Verdict],
     """Run scenarios one after the other, two at a time where they do not disturb each other."""
     found: list[Verdict] = []
 
-    def run(name: str) -> None:
-        try:
-            verdict = ALL[name](seed, made)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the others still run
-            verdict = Verdict(name, seed, 0, faults=[f"{type(error).__name__}: {error}"])
-        found.append(verdict)
-        tell(verdict)
-
     def run_all(names: Mapping[str, Scenario]) -> None:
         for name in names:
             if name in chosen:
-                run(name)
+                found.append(verdict := _one(name, seed, made))
+                tell(verdict)
 
     run_all(ALONE)
     soaking = threading.Thread(target=run_all, args=(SOAKING,))
@@ -122,6 +122,14 @@ def _run(chosen: Sequence[str], seed: int, made: Form, tell: Callable[[Verdict],
     run_all(BESIDE)
     soaking.join()
     return found
+
+
+def _one(name: str, seed: int, made: Form) -> Verdict:
+    """Run one scenario; whatever goes wrong in it is its fault, for the others still run."""
+    try:
+        return ALL[name](seed, made)
+    except Exception as error:  # noqa: BLE001 - the line above
+        return Verdict(name, seed, 0, faults=[f"{type(error).__name__}: {error}"])
 
 
 def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
