@@ -1,6 +1,6 @@
 """The hedging benchmark: draws requests, has `quickthorn simulate` answer them, and prints one JSON object at the end.
 
-Usage: python -m bench.hedging [full|short] [--seed N] [--keep FOLDER]
+Usage: python -m bench.hedging [full|short] [--seed N] [--seeds N] [--keep FOLDER]
 With --keep, figures, table and cells are kept, for `bench.hedging.plots` and `bench.hedging.page` to show.
 """
 
@@ -29,14 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.hedging", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("form", nargs="?", choices=FORMS, default="full")
     parser.add_argument("--seed", type=int, default=None, help="of all draws; drawn where not given")
+    parser.add_argument("--seeds", type=int, metavar="N", help="at most so many runs of each cell, for a quicker look")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep cells there, and figures beside it")
     parser.add_argument("--command", type=shlex.split, default=SIMULATE, help="what is run instead of the simulator")
     given = parser.parse_args(arguments)
-    if FORMS[given.form].whole and not MEASURED.exists():
+    if FORMS[given.form].at_most(given.seeds).whole and not MEASURED.exists():
         parser.error(f"the measured latencies are not here ({MEASURED}); `short` needs none")
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     try:
-        _report(FORMS[given.form], Bench(seed, tuple(given.command)), given.keep)
+        _report(FORMS[given.form].at_most(given.seeds), Bench(seed, tuple(given.command)), given.keep)
     except Unsound as fault:
         print(f"unsound: {fault}", file=sys.stderr)
         return 1

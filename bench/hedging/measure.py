@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,13 @@ class Form:
     causal: Sequence[Population]
     cancels: int
     whole: bool
+
+    def at_most(self, runs: int | None) -> Form:
+        """Return the same with at most so many *runs* of each cell; None = as it is."""
+        if runs is None:
+            return self
+        fewer = {name: min(runs, getattr(self, name)) for name in ("seeds", "others", "few", "lives")}
+        return replace(self, **fewer)
 
     @property
     def counts(self) -> dict[str, int]:
