@@ -354,8 +354,11 @@ class Breakers:
         self._told_key(backend, refused)
 
     def healthy(self, backend: str) -> bool:
-        """Whether at least half of the backend's outcomes in its window succeeded, or too few are known."""
-        return self._all[backend].history.healthy
+        """Whether its circuit is closed, and of its outcomes in the window half or more succeeded or too few are known.
+
+        Behind a circuit that only tries it out too few are known just because the outage has outlasted the window.
+        """
+        return backend not in self._not_closed and self._all[backend].history.healthy
 
     def _changed(self, backend: str, circuit: Circuit) -> None:
         """Make the mapping anew: circuits change rarely, and every call reads it."""
