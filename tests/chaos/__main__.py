@@ -31,6 +31,7 @@ ALONE: Mapping[str, Scenario] = {
     "too_many": callers.too_many,
     "light_tail": providers.light_tail,
     "overload": callers.overload,
+    "slow_readers": callers.slow_readers,
 }
 """Those that need the machine for themselves."""
 
@@ -38,7 +39,6 @@ BESIDE: Mapping[str, Scenario] = {
     **{f"one_of_three/{name}": partial(one_of_three.run, name) for name in one_of_three.MODES},
     "total_outage": providers.total_outage,
     "brown_out": providers.brown_out,
-    "slow_readers": callers.slow_readers,
 }
 """Those that may run beside the soak and what follows it."""
 
