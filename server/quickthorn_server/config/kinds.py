@@ -130,18 +130,23 @@ def _size(value: Any) -> int:
     return size
 
 
+def _usd(value: Any, what: str, *, example: str, slip: str) -> Decimal:
+    """Return USD, exactly as written; *what* they are, an *example*, and what to do about a *slip*."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        refuse(f"{shown(value)} is no {what}", f"write a plain number of USD, like {example}")
+    amount = Decimal(value)
+    if not amount.is_finite() or amount < 0:
+        refuse(f"a {what} must be a number of USD, 0 or more", f"write it like {example}")
+    if amount > _DEAREST:
+        refuse(f"more than {_DEAREST} USD is surely a slip", slip)
+    if int(amount.as_tuple().exponent) < _FINEST:
+        refuse(f"a {what} has at most {-_FINEST} decimals", "round it")
+    return amount
+
+
 def _money(value: Any) -> Decimal:
     """Return USD, exactly as written."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        refuse(f"{shown(value)} is no price", "write a plain number of USD, like 0.25")
-    price = Decimal(value)
-    if not price.is_finite() or price < 0:
-        refuse("a price must be a number of USD, 0 or more", "write it like 0.25")
-    if price > _DEAREST:
-        refuse(f"more than {_DEAREST} USD is surely a slip", "prices are in USD per million tokens")
-    if int(price.as_tuple().exponent) < _FINEST:
-        refuse(f"a price has at most {-_FINEST} decimals", "round it")
-    return price
+    return _usd(value, "price", example="0.25", slip="prices are in USD per million tokens")
 
 
 def _percentile(value: Any) -> float:
@@ -164,15 +169,7 @@ def _target(value: Any) -> float:
 
 def _spend(value: Any) -> int:
     """Return nano-USD, exactly."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        refuse(f"{shown(value)} is no sum of money", "write a plain number of USD, like 0.01")
-    spend = Decimal(value)
-    if not spend.is_finite() or spend < 0:
-        refuse("a sum of money must be a number of USD, 0 or more", "write it like 0.01")
-    if spend > _DEAREST:
-        refuse(f"more than {_DEAREST} USD is surely a slip", "write USD, not cents")
-    if int(spend.as_tuple().exponent) < _FINEST:
-        refuse(f"a sum of money has at most {-_FINEST} decimals", "round it")
+    spend = _usd(value, "sum of money", example="0.01", slip="write USD, not cents")
     return int(spend.scaleb(-_FINEST))
 
 
