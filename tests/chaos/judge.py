@@ -120,6 +120,22 @@ def amplification(calls: Sequence[Seen], attempts: Iterable[Attempt]) -> float:
     return sum(each.call in names for each in attempts) / len(calls)
 
 
+def amplification_between(attempts: Iterable[Attempt], begin: float, end: float) -> float:
+    """Return attempts over calls begun, both as upstreams received them from instant *begin* on and before *end*.
+
+    Whoever pays for extra requests with what calls put in promises it in this order, and not by the calls that extra
+    ones are for: one that is sent a second after its call is paid for by the calls in between.
+    """
+    begun: set[str] = set()
+    first = sent = 0
+    for each in sorted(attempts, key=lambda attempt: attempt.arrived):
+        if begin <= each.arrived < end:
+            sent += 1
+            first += each.call not in begun
+        begun.add(each.call)
+    return sent / first if first else math.nan
+
+
 def worst_window(calls: Sequence[Seen], attempts: Iterable[Attempt], seconds: float, after: float) -> float:
     """Return attempts a call in the worst window of *seconds*, windows one after the other from instant *after* on.
 

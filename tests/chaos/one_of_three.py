@@ -93,6 +93,8 @@ def _quick(verdict: Verdict, well: list[Seen], calls: list[Seen], checks: list[C
     healthy = judge.percentile((seen.took for seen in well), 0.99) * 1e3
     verdict.figures["healthy_p99_ms"] = round(healthy, 1)
     opened = judge.turned(checks, "backend/a", serving=False, after=calls[0].due)
+    if opened is not None and opened > max(seen.due for seen in calls):
+        opened = None  # nobody came any more
     verdict.figures["opened_s"] = None if opened is None else round(opened - calls[0].due, 2)
     p99 = judge.percentile((seen.took for seen in calls if seen.due >= (opened or 0.0)), 0.99) * 1e3
     if opened is None:

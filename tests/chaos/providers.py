@@ -34,10 +34,10 @@ def total_outage(seed: int, form: Form) -> Verdict:
     began, over = job.start + 0.1, job.start + seconds
     outage = [seen for seen in calls if began <= seen.due < over - 1.0]  # later ones may try again once all is well
     verdict.n = len(outage)
-    after = [seen for seen in outage if seen.due >= began + 2.0]  # the burst is over
-    verdict.amplification = judge.amplification(after, truth)
     verdict.figures["attempts_with_burst"] = round(judge.amplification(outage, truth), 3)
-    verdict.at_most("attempts", verdict.amplification, MOST + _PURSES / len(after))
+    after = sum(seen.due >= began + 2.0 for seen in outage)  # the burst is over
+    verdict.amplification = judge.amplification_between(truth, began + 2.0, over - 1.0)
+    verdict.at_most("attempts", verdict.amplification, MOST + _PURSES / after)
     odd = [seen for seen in outage if not seen.ok and (seen.code not in _COME_BACK or seen.wait is None)]
     verdict.at_most("without_retry_info", len(odd), 0)
     failed = [seen.due for seen in calls if not seen.ok and seen.due >= over]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -58,6 +59,14 @@ def test_attempts_are_counted_where_their_call_was_due() -> None:
     attempts = [replace(CUT, call=f"c{k}") for k in range(21) for _ in range(1 + (k >= 10))]
     assert judge.worst_window(calls, attempts, 1.0, 0.0) == 2.0
     assert judge.amplification(calls[:20], attempts) == 1.5
+
+
+def test_attempts_are_counted_against_the_calls_that_began_meanwhile() -> None:
+    """An extra one is counted when it is sent, whenever its call began."""
+    attempts = [replace(CUT, call=f"c{k}", arrived=float(k)) for k in range(10)]
+    late = [replace(CUT, call="c0", arrived=5.5), replace(CUT, call="c1", arrived=9.5)]
+    assert judge.amplification_between(late + attempts, 5.0, 9.0) == 1.25
+    assert math.isnan(judge.amplification_between(attempts, 20.0, 30.0))
 
 
 def test_cancels_are_measured_to_the_close_of_what_still_ran() -> None:
