@@ -175,7 +175,7 @@ def _server(
         gates = breakers.keys_refused, breakers.ejected(), breakers.ramps()
         return Knowledge(breakers.circuits(), latency.first_content, *gates, facts)
 
-    observer = Fanout((circuits, PoolObserver(health, catalogue, knowledge), outside))
+    observer = Fanout((circuits, PoolObserver(health, catalogue, knowledge), outside), of_calls=(outside,))
     routes, backends, told_key = catalogue.routes.values(), catalogue.backends.values(), observer.key_changed
     purses, latency, random_ = Purses(routes), Latency(routes, loop.time), random.SystemRandom()
     breakers = Breakers(

@@ -49,7 +49,7 @@ class Decision:
         Where an answer was continued it is that of the lane that began it: what the caller saw first.
         """
         lanes = self.trace.attempts
-        if any(lane.cause is Cause.CONTINUATION for lane in lanes):
+        if len(lanes) > 1 and any(lane.cause is Cause.CONTINUATION for lane in lanes):
             return next((lane.first_content for lane in lanes if lane.outcome is Outcome.BROKE), None)
         if self.trace.served_by is not None:
             return lanes[self.trace.served_by].first_content

@@ -216,16 +216,21 @@ class Plan:
 
         *no_hedge*: what kept its race from hedging.  *degraded*: what was weakened to serve it.
         """
-        rung, fallen = self._fallen(attempts, served_by)
+        rung = ""
+        if served_by is not None:
+            served = attempts[served_by]
+            rung, fallen = self._fallen(attempts, served_by) if served.backend != self.order[0].name else ("", "")
+            left_out = self._left_out(served) if self.left_out else ""
+            degraded = "; ".join(filter(None, (degraded, fallen, left_out))) if fallen or left_out else degraded
         return Trace(
             attempts=attempts,
             served_by=served_by,
             no_hedge=self.no_hedge or no_hedge,
             hedge_delay=self.hedging.delay if self.hedging else None,
             config_version=self.config_version,
-            hedge_probability=self.hedge_probability,
+            hedge_probability=self.hedge_probability if self.advice else None,
             hedge_basis=self.advice.basis if self.advice else "",
-            degraded="; ".join(filter(None, (degraded, fallen, self._left_out(attempts, served_by)))),
+            degraded=degraded,
             rung=rung,
         )
 
@@ -235,10 +240,8 @@ class Plan:
         share = self.advice.probability if self.advice and self.advice.delay is not None else 0.0
         return share if 0 < share < 1 else None
 
-    def _fallen(self, attempts: tuple[Attempt, ...], served_by: int | None) -> tuple[str, str]:
+    def _fallen(self, attempts: tuple[Attempt, ...], served_by: int) -> tuple[str, str]:
         """Return the rung that answered, and in words what became of those above it; both "" = as planned."""
-        if served_by is None or attempts[served_by].backend == self.order[0].name:
-            return "", ""
         rung = fall.rung(self.route, self.order, self.lower, attempts, served_by)
         if rung is None:
             return "", ""
@@ -247,9 +250,6 @@ class Plan:
         told = f"{rung.word}: {name}{tier} answered, {fall.why(self.order, attempts, name)}"
         return rung.word, told if self.route.ladder is not None else ""
 
-    def _left_out(self, attempts: tuple[Attempt, ...], served_by: int | None) -> str:
-        if not self.left_out or served_by is None:
-            return ""
-        served = attempts[served_by]
+    def _left_out(self, served: Attempt) -> str:
         out = self.left_out.get(served.backend)
         return f"left out, because {served.provider} cannot carry it: {named(out)}" if out else ""

@@ -70,14 +70,18 @@ class Directives:
     on_break: OnBreak | None = None
 
 
+NO_REQUIREMENTS, NO_PREFERENCES, NO_DIRECTIVES = Requirements(), Preferences(), Directives()
+"""Of a request that says nothing of them, as most do."""
+
+
 @value
 class Request:
     """One validated call."""
 
     prompt: AnyPrompt
     route: str = ""
-    requirements: Requirements = field(default_factory=Requirements)
-    preferences: Preferences = field(default_factory=Preferences)
-    directives: Directives = field(default_factory=Directives)
+    requirements: Requirements = NO_REQUIREMENTS
+    preferences: Preferences = NO_PREFERENCES
+    directives: Directives = NO_DIRECTIVES
     labels: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""

@@ -10,14 +10,20 @@ from quickthorn.v1 import record_pb2
 from quickthorn_server.core.content import OpaqueState
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.outline import Needs, Outline
-from quickthorn_server.core.request import Directives, Objective, Preferences, Priority
+from quickthorn_server.core.request import (
+    NO_DIRECTIVES,
+    NO_PREFERENCES,
+    Directives,
+    Objective,
+    Preferences,
+    Priority,
+)
 from quickthorn_server.edge import wire_request, wire_rules
 from quickthorn_server.edge.violations import Violations
 from quickthorn_server.edge.wire_content import seconds, span
 
 Json = dict[str, Any]
 
-_NO_DIRECTIVES, _NO_PREFERENCES = Directives(), Preferences()
 _PRIORITIES = {priority: f"PRIORITY_{priority.name}" for priority in Priority}
 _FEATURES = {feature.value: feature for feature in Feature}
 _OBJECTIVES = {objective: f"OBJECTIVE_{objective.name}" for objective in Objective}
@@ -42,9 +48,9 @@ def needs_json(outline: Outline) -> Json:
         written["maxFirstToken"] = Duration(**span(outline.max_first_token)).ToJsonString()
     if outline.provider_tools:
         written["providerTools"] = True
-    if outline.directives != _NO_DIRECTIVES:
+    if outline.directives is not NO_DIRECTIVES and outline.directives != NO_DIRECTIVES:
         written["directives"] = _directives_json(outline.directives)
-    if outline.preferences != _NO_PREFERENCES:
+    if outline.preferences is not NO_PREFERENCES and outline.preferences != NO_PREFERENCES:
         written["preferences"] = _preferences_json(outline.preferences)
     return written
 

@@ -104,7 +104,8 @@ def _record(decision: Decision, candidates: Callable[[Plan], Any]) -> Json:
     if (first := decision.first_content) is not None:
         written["firstContent"] = _span(first)
     _put_hedging(written, trace)
-    _put_content(written, decision)
+    if decision.answer or decision.call.asked is not None:
+        _put_content(written, decision)
     return written
 
 
@@ -168,10 +169,14 @@ _known: dict[str, tuple[tuple[object, ...], orjson.Fragment]] = {}
 def _known_candidates(plan: Plan) -> orjson.Fragment:
     """Write the candidates of *plan* as text, of requests that are alike once: plans of those share what is in them."""
     state = plan.knowledge
-    said = (plan.verdicts, plan.order, state.circuits, state.ejected, state.ramps)
     known = _known.get(plan.route.name)
-    if known is None or any(one is not other for one, other in zip(known[0], said, strict=True)):
-        known = _known[plan.route.name] = said, orjson.Fragment(orjson.dumps(_candidates(plan)))
+    if known is not None:
+        verdicts, order, circuits, ejected, ramps = known[0]
+        alike = plan.verdicts is verdicts and plan.order is order and state.circuits is circuits
+        if alike and state.ejected is ejected and state.ramps is ramps:
+            return known[1]
+    said = (plan.verdicts, plan.order, state.circuits, state.ejected, state.ramps)
+    known = _known[plan.route.name] = said, orjson.Fragment(orjson.dumps(_candidates(plan)))
     return known[1]
 
 
@@ -193,16 +198,17 @@ def _candidate(verdict: Verdict, places: dict[str, int], known: Knowledge) -> Js
 
 def _hedge(plan: Plan) -> Json:
     hedging, advice = plan.hedging, plan.advice
-    written: Json = {"target": plan.route.hedge.aim if plan.route.hedge else ""}
+    rule = plan.route.hedge
+    written: Json = {"target": "" if rule is None or rule.delay is not None else rule.aim}
     if hedging is None:
         written["noHedge"] = plan.no_hedge
     else:
         written["delay"] = _span(hedging.delay)
         written["maxParallel"] = hedging.max_parallel
         written["to"] = [backend.name for backend in hedging.targets or ()]
-    if (share := plan.hedge_probability) is not None:
-        written["probability"] = share
     if advice is not None:
+        if (share := plan.hedge_probability) is not None:
+            written["probability"] = share
         written["basis"] = advice.basis
         written["learnedFrom"] = str(advice.learned_from)
         if advice.expected is not None:

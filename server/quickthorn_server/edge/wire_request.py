@@ -12,7 +12,14 @@ from typing import Any
 from quickthorn.v1 import completion_pb2, directives_pb2, options_pb2
 from quickthorn_server.core.catalogue import REGIONS
 from quickthorn_server.core.prompt import Prompt, ReasoningEffort, ReasoningOptions, Sampling
-from quickthorn_server.core.request import Directives, Objective, Preferences, Request, Requirements
+from quickthorn_server.core.request import (
+    NO_DIRECTIVES,
+    NO_PREFERENCES,
+    NO_REQUIREMENTS,
+    Objective,
+    Preferences,
+    Request,
+)
 from quickthorn_server.edge import wire_content, wire_rules, wire_tools
 from quickthorn_server.edge.violations import Violations
 from quickthorn_server.edge.wire_content import Fields
@@ -33,7 +40,6 @@ _OBJECTIVES = {
     directives_pb2.OBJECTIVE_QUALITY: Objective.QUALITY,
 }
 # Values are frozen, so all requests share those of what they leave out.
-_NO_REQUIREMENTS, _NO_PREFERENCES, _NO_DIRECTIVES = Requirements(), Preferences(), Directives()
 _NO_SAMPLING, _NO_REASONING = Sampling(), ReasoningOptions()
 _NO_WORDS: Mapping[str, str] = MappingProxyType({})
 
@@ -63,9 +69,9 @@ def request(given: completion_pb2.CompletionRequest, request_id: str) -> Request
         route=said.get("route", ""),
         requirements=wire_rules.requirements(said["requirements"], violations)
         if "requirements" in said
-        else _NO_REQUIREMENTS,
-        preferences=preferences(said["preferences"], violations) if "preferences" in said else _NO_PREFERENCES,
-        directives=wire_rules.directives(said["directives"], violations) if "directives" in said else _NO_DIRECTIVES,
+        else NO_REQUIREMENTS,
+        preferences=preferences(said["preferences"], violations) if "preferences" in said else NO_PREFERENCES,
+        directives=wire_rules.directives(said["directives"], violations) if "directives" in said else NO_DIRECTIVES,
         labels=wire_rules.labels(said["labels"], violations) if "labels" in said else _NO_WORDS,
         request_id=wire_rules.identifier(chosen, violations) if (chosen := said.get("request_id")) else request_id,
     )

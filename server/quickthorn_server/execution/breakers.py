@@ -19,6 +19,7 @@ import pybreaker
 from quickthorn_server.core.catalogue import Backend, BreakerRule, SlowStart
 from quickthorn_server.core.failures import BackendError, Failure
 from quickthorn_server.core.plan import Circuit, CircuitSnapshot, Forced
+from quickthorn_server.execution.alarm import TICK
 from quickthorn_server.execution.backoff import Backoff
 from quickthorn_server.execution.history import History
 from quickthorn_server.execution.key_gate import AGAIN, KeyGate, ToldKey
@@ -125,7 +126,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
     @property
     def told_to_wait(self) -> bool:
         """Whether the provider asked to be left alone for now."""
-        return self._gate.wait(self._clock()) > 0
+        return self._gate.opens_at > self._clock() + TICK
 
     @property
     def held_open(self) -> bool:
@@ -152,7 +153,7 @@ class Breaker(pybreaker.CircuitBreakerListener):
         circuit, now = self.circuit, self._clock()
         if circuit is Circuit.OPEN and (self.held_open or now < self._reopens_at):
             raise CircuitOpen(self.name, self.retry_after)
-        if wait := self._gate.wait(now):
+        if self._gate.opens_at > now and (wait := self._gate.wait(now)):
             raise RateGated(self.name, wait)
         if circuit is Circuit.CLOSED:
             return Permit(self, self._era, key=self._key.generation)

@@ -108,7 +108,7 @@ class Carried:
         self._refused: list[Refused] = []
         self.takeover = None if unary or plan.on_break is OnBreak.FAIL else Takeover(plan, prompt)
         self._reserved: int | None = None  # nano-USD, for its hedges
-        self._taught = False
+        self._taught = estate.teaching is None
         schedule = Schedule(
             plan,
             admit=self._admit,
@@ -139,7 +139,8 @@ class Carried:
     ) -> None:
         self.race.leave()
         learn(self._estate.latency, self.race.lanes, whole=self._rule.whole)
-        self.decided()
+        if not self._taught:
+            self.decided()
         failure = None if error is None else self._failure(error)
         stand_in = None if failure is None else averted(self._plan, self._prompt, failure)
         told = self._decision(error, failure) if stand_in is None else self._decision_of(stand_in)
@@ -237,13 +238,14 @@ class Carried:
         limiters = self._estate.limiters
         leave = limiters.take(name, self._most_tokens()) if name in limiters.limited else None
         lane = Lane(start, self._estate.providers[name], ask, leave=leave, rule=rule, alarm=alarm, wake=wake)
-        self._teach_of(lane, whole=rule.whole)
+        if not self._taught:
+            self._teach_of(lane, whole=rule.whole)
         return lane
 
     def _teach_of(self, lane: Lane, *, whole: bool) -> None:
         """Tell who learns when to hedge that *lane* has started."""
         teaching = self._estate.teaching
-        if teaching is None or self._taught:
+        if teaching is None:
             return
         if lane.cause is Cause.FIRST:
             teaching.started(self._plan, lane, whole=whole)
@@ -279,9 +281,11 @@ class Carried:
             whole_bill = whole_bill or (lane.backend.cancelled is Cancelled.FULL and lane.cut)
         if whole_bill:
             self._bill_whole(attempts, served)
-        taken = "" if self.takeover is None else self.takeover.words
-        degraded = "; ".join(filter(None, (self.race.degraded, taken)))
-        return self._plan.trace(tuple(attempts), served, self.race.no_hedge, degraded)
+        schedule = self.race.schedule
+        degraded = schedule.degraded
+        if self.takeover is not None:
+            degraded = "; ".join(filter(None, (degraded, self.takeover.words)))
+        return self._plan.trace(tuple(attempts), served, schedule.no_hedge, degraded)
 
     def _bill_whole(self, attempts: list[Attempt], served: int | None) -> None:
         usage = None if served is None else attempts[served].usage
@@ -292,10 +296,9 @@ class Carried:
 
     def _settle(self, trace: Trace) -> None:
         """Count what hedging has cost."""
-        if len(trace.attempts) > 1 or self._reserved is not None:
-            hedging = self._plan.hedging
-            spent = spent_on_hedging(trace, hedging.worst_extra if hedging else None)
-            self._estate.spending.settle(self._plan.route.name, self._reserved or 0, spent)
+        hedging = self._plan.hedging
+        spent = spent_on_hedging(trace, hedging.worst_extra if hedging else None)
+        self._estate.spending.settle(self._plan.route.name, self._reserved or 0, spent)
 
     def _decision_of(self, stand_in: StandIn) -> Decision:
         """Return what there is to tell of a call for which nobody's answer stands in."""
@@ -312,7 +315,8 @@ class Carried:
         finished = self._finished if error is None else None
         trace = (failure.trace if failure else finished and finished.trace) or self._trace()
         told = finished or (trace.spent if failure else None)
-        self._settle(trace)
+        if len(trace.attempts) > 1 or self._reserved is not None:
+            self._settle(trace)
         return Decision(
             call=self._call,
             plan=self._plan,

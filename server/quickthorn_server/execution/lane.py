@@ -80,6 +80,7 @@ class Lane:
         "end",
         "ended_at",
         "error",
+        "input_tokens",
         "noted",
         "opened",
         "outcome",
@@ -112,6 +113,7 @@ class Lane:
         self.spoke_at: float | None = None
         self.ended_at: float | None = None
         self.waited = False  # for its reader: the times that follow are not the backend's
+        self.input_tokens = rule.input_tokens  # the estimate of what it is sent
         self._rule = rule
         self._permit = start.permit
         self._leave = leave
@@ -136,11 +138,6 @@ class Lane:
     def first_content(self) -> float | None:
         """Seconds until the backend said anything, seen or not; None = not yet, or its reply comes whole."""
         return self._patience.first_content
-
-    @property
-    def input_tokens(self) -> int:
-        """The estimate of what it was sent."""
-        return self._rule.input_tokens
 
     def take(self) -> list[Chunk]:
         """Return what has been read and not yet taken; may be empty."""
@@ -204,7 +201,7 @@ class Lane:
         said = self._said
         if self.usage is None and not said and self.opened is _NO_HEAD and not reached(self.error):
             return None
-        return consumed(self.usage, self._rule.input_tokens, said - self._told)
+        return consumed(self.usage, self.input_tokens, said - self._told)
 
     async def _run(self, provider: Provider, ask: Ask) -> None:
         try:

@@ -61,11 +61,11 @@ class Race:
         "_launch",
         "_loop",
         "_reaper",
-        "_schedule",
         "_until",
         "_waiter",
         "lanes",
         "pulse",
+        "schedule",
     )
 
     def __init__(
@@ -82,7 +82,7 @@ class Race:
     ) -> None:
         self.lanes: list[Lane] = []
         self._loop = loop = asyncio.get_running_loop()
-        self._schedule = schedule
+        self.schedule = schedule
         self._hedging = hedging
         self._launch = launch
         self._reaper = reaper
@@ -112,17 +112,7 @@ class Race:
         What is left to the collector of garbage stays cold memory until it comes: 50 objects a call.
         """
         self.lanes = []
-        del self._launch, self._schedule
-
-    @property
-    def no_hedge(self) -> str:
-        """Why silence was not answered with another lane, "" = it was, or there was none."""
-        return self._schedule.no_hedge
-
-    @property
-    def degraded(self) -> str:
-        """What was weakened to find somebody to ask, "" = nothing."""
-        return self._schedule.degraded
+        del self._launch, self.schedule
 
     async def winner(self) -> Lane | None:
         """Race on until a lane has spoken; None = a heartbeat is due first.  Raises NobodyLeft, OutOfTime."""
@@ -166,25 +156,25 @@ class Race:
         broken.noted = True
         self._hear_failures(self._loop.time())  # of who failed in the step that was won: owed to the race before
         self._hedging = self._hedge_at = None
-        self._schedule.broke(broken.error)
+        self.schedule.broke(broken.error)
 
     def _step(self, now: float) -> Lane | None:
         """Crown who spoke first, else start whoever is due."""
         if not self.lanes:
-            self._start(self._schedule.first(), now)
+            self._start(self.schedule.first(), now)
             if self.lanes and (self._hedge_at is None or self._hedge_at > now + TICK):
                 return None
         elif (spoken := self._first_to_speak()) is not None:
             return self._crown(spoken)
         else:
             self._hear_failures(now)
-        while (start := self._schedule.replacement(now)) is not None:
+        while (start := self.schedule.replacement(now)) is not None:
             self._start(start, now)
         self._hedge(now)
         for lane in self.lanes:
             if lane.running:
                 return None
-        if self._schedule.due() is None:
+        if self.schedule.due() is None:
             raise NobodyLeft
         return None
 
@@ -202,21 +192,21 @@ class Race:
         for lane in self.lanes:
             if lane.outcome is None and lane.error is None:
                 lane.stop(Outcome.LOST)
-                self._schedule.lost(lane.backend)
+                self.schedule.lost(lane.backend)
         return winner
 
     def _hear_failures(self, now: float) -> None:
         for lane in self.lanes:
             if lane.error is not None and not lane.noted:
                 lane.noted = True
-                self._schedule.failed(lane.backend, lane.error, now)
+                self.schedule.failed(lane.backend, lane.error, now)
 
     def _hedge(self, now: float) -> None:
         hedging = self._hedging
         while hedging is not None and self._hedge_at is not None and self._hedge_at <= now + TICK:
             self._hedge_at = None
             if 0 < sum(lane.running for lane in self.lanes) < hedging.max_parallel:
-                self._start(self._schedule.hedge(), now)
+                self._start(self.schedule.hedge(), now)
 
     def _start(self, start: Start | None, now: float) -> None:
         if start is None:
@@ -228,7 +218,7 @@ class Race:
 
     def _next_instant(self) -> float | None:
         first: float | None = None
-        retry_at = self._schedule.due() if self._schedule.again else None
+        retry_at = self.schedule.due() if self.schedule.again else None
         for at in (self._deadline, self._hedge_at, self._first_by, retry_at):
             if at is not None and (first is None or at < first):
                 first = at

@@ -26,7 +26,8 @@ class RateGate:
 
     def __init__(self, backend: str) -> None:
         self._backend = backend
-        self._opens_at = float("-inf")
+        self.opens_at = float("-inf")
+        """When it opens; most that ask need know no more."""
         self._warned = False
 
     def limited(self, retry_after: float | None, now: float) -> None:
@@ -40,9 +41,9 @@ class RateGate:
         if wait != retry_after and not self._warned:
             self._warned = True
             log.warning("wait out of bounds backend=%s retry_after=%g taken=%g", self._backend, retry_after, wait)
-        self._opens_at = max(self._opens_at, now + wait)
+        self.opens_at = max(self.opens_at, now + wait)
 
     def wait(self, now: float) -> float:
         """Return the seconds until the backend may be asked, 0 = now."""
-        left = self._opens_at - now
+        left = self.opens_at - now
         return left if left > TICK else 0.0

@@ -10,7 +10,7 @@ from quickthorn_server.core.attempt import Cause
 from quickthorn_server.core.catalogue import Backend, RetryRule
 from quickthorn_server.core.classes import FailureClass, caused, classed, meaning
 from quickthorn_server.core.failures import BackendError
-from quickthorn_server.core.plan import Hedging, Plan
+from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.request import Priority
 from quickthorn_server.core.value import value
 from quickthorn_server.execution.alarm import TICK
@@ -93,15 +93,17 @@ class Schedule:
         affords: Callable[[], str] = lambda: "",
     ) -> None:
         self._order: Sequence[Backend] = plan.order
-        self._standby: Standby | None = None
+        self._standby = Standby(plan.order, plan.standby) if plan.standby else None
         if plan.standby:
-            self._standby = Standby(plan.order, plan.standby)
             self._order = tuple(backend for backend in plan.order if backend.name not in plan.standby)
-        self._targets = _targets(plan.hedging, self._order, failover=plan.failover)
+        hedging = plan.hedging
+        # Whom to ask because of silence: who is next, unless the plan says otherwise.
+        self._targets = self._order if hedging is None or hedging.targets is None else hedging.targets
         if not plan.failover:
-            self._order = self._order[:1]
+            self._order, self._targets = self._order[:1], self._targets[: hedging.max_parallel if hedging else 0]
         self._lower = plan.lower
-        self._billed = _billed(plan.hedging)
+        # How many lanes hedging may pay for; None = it has no limit in money.
+        self._billed = None if hedging is None or hedging.worst_extra is None else hedging.max_parallel
         self._asked: set[str] = set()
         self._hedged = False
         self._affords = affords  # another hedge: "" = yes, else why not
@@ -109,18 +111,16 @@ class Schedule:
         self._lost: deque[Backend] | None = None
         self._spared = plan.panic if plan.failover else tuple(each for each in plan.panic if each is plan.order[0])
         self._failover = plan.failover
-        self._rule = plan.retry
-        self._on_status = plan.route.on_status
+        self._rule, self._on_status = plan.retry, plan.route.on_status
         self._refused = refused
-        self._admit = admit
-        self._admit_in_panic = admit_in_panic
+        self._admit, self._admit_in_panic = admit, admit_in_panic
         self._purses = purses
         self._call: int | None = None  # its number, once it has begun
         self._healthy = healthy
         self._random = random_
         self._deadline = deadline  # what would start later need not start
+        # Who failed and may be asked once more, each from an instant on; the next one first.
         self.again: list[tuple[float, Backend]] = []
-        """Who failed and may be asked once more, each from an instant on; the next one first."""
         self._failures: dict[str, int] = {}
         self._started = self._over = self._costless = 0  # lanes
         self._owed = 0  # each failure entitles the call to one more lane
@@ -255,7 +255,7 @@ class Schedule:
         Silence leads to none who wait.
         """
         order = self._order
-        if self._only_targets(cause):
+        if self._started and self._only_targets(cause):
             order = self._targets
         elif self._standby is not None:
             backend = self._standby.take(_leading(order, self._asked), self._is_too_low)
@@ -264,7 +264,7 @@ class Schedule:
         for backend in order:
             if backend.name in self._asked:
                 continue
-            if self._is_too_low(backend):
+            if self._lower and self._is_too_low(backend):
                 return None
             self._asked.add(backend.name)
             return backend
@@ -283,7 +283,7 @@ class Schedule:
 
     def _leave(self, backend: Backend, cause: Cause, *, in_panic: bool = False) -> Start | None:
         purse = None if cause is Cause.FIRST else self._purse_of(backend, cause, in_panic=in_panic)
-        if not self.may_start or (purse is not None and not purse.pays):
+        if (self._started and not self.may_start) or (purse is not None and not purse.pays):
             return None
         permit = self._admit_in_panic(backend) if in_panic else self._admit(backend)
         if permit is None:
@@ -328,17 +328,6 @@ class Schedule:
         if wait <= _LONGEST_WAIT and (self._deadline is None or at < self._deadline):
             self.again.append((at, backend))
             self.again.sort(key=lambda due: due[0])
-
-
-def _targets(hedging: Hedging | None, order: Sequence[Backend], *, failover: bool) -> Sequence[Backend]:
-    """Return whom to ask because of silence: who is next in *order*, unless the plan says otherwise."""
-    targets = order if hedging is None or hedging.targets is None else hedging.targets
-    return targets if failover else targets[: hedging.max_parallel if hedging else 0]
-
-
-def _billed(hedging: Hedging | None) -> int | None:
-    """Return how many lanes hedging may pay for; None = it has no limit in money."""
-    return None if hedging is None or hedging.worst_extra is None else hedging.max_parallel
 
 
 def _leading(order: Sequence[Backend], asked: Container[str]) -> int:

@@ -57,7 +57,7 @@ class Judges:
     def candidates(self, call: Outline, route: Route, knowledge: Knowledge, turn: int) -> Candidates:
         """Return who may answer *call* on *route* when the route's wheel is at *turn*."""
         need, keys_refused = call.needs, knowledge.keys_refused
-        if _is_plain(call) and not keeps_model(call, route):
+        if _is_plain(call) and (route.ladder is None or not keeps_model(call, route)):
             key = (route.name, need.capabilities, need.features, keys_refused)
             known = self._known.get(key)
             if known is None:
@@ -118,6 +118,7 @@ def _is_plain(call: Outline) -> bool:
         or orders.allow_backends
         or orders.deny_backends
         or orders.may_drop
+        or orders.same_model
         or wishes.backends
         or wishes.regions
         or wishes.objective is Objective.COST

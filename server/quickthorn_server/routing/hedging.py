@@ -134,8 +134,9 @@ def _usual(backend: Backend, knowledge: Knowledge, call: Outline) -> float:
 
 def _shared(backend: Backend, first: Backend, taken: Iterable[Backend]) -> str:
     """Return that *backend* is slow together with one that is asked before it, "" = it is not."""
-    if backend.shares == first.shares or any(backend.shares == each.shares for each in taken):
-        return f"it shares the failure domain {backend.shares}"
+    for each in (first, *taken):
+        if backend.shares == each.shares:
+            return f"it shares the failure domain {backend.shares}"
     return ""
 
 

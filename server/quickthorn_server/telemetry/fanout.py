@@ -11,10 +11,11 @@ from quickthorn_server.core.plan import Circuit
 
 
 class Fanout:
-    """Tells every observer in turn."""
+    """Tells every observer in turn; of calls only those *of_calls*, None = all: the others need not even be asked."""
 
-    def __init__(self, observers: Sequence[Observer]) -> None:
+    def __init__(self, observers: Sequence[Observer], of_calls: Sequence[Observer] | None = None) -> None:
         self._observers = observers
+        self._of_calls = observers if of_calls is None else of_calls
 
     def circuit_changed(self, backend: str, circuit: Circuit) -> None:
         """Pass it on."""
@@ -28,5 +29,5 @@ class Fanout:
 
     def call_ended(self, decision: Decision) -> None:
         """Pass it on."""
-        for observer in self._observers:
+        for observer in self._of_calls:
             observer.call_ended(decision)
