@@ -122,6 +122,7 @@ class FirstLanes:
         else:
             return False
         self._in_flight.forget(self._since)
+        before = self.known
         self._forget()
         self._changed_at = None
         races, self.recent = self.recent, deque(maxlen=_RECENT)
@@ -129,6 +130,7 @@ class FirstLanes:
             if race.began >= self._since:
                 self._learn(race)
         self._scaled_at = self.known
+        self._in_flight.renumber(self.known - before)
         return True
 
     def _learn(self, race: Race, late: int = 0) -> None:

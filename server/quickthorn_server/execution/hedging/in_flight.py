@@ -110,6 +110,11 @@ class InFlight:
             if batch.running:
                 yield max(0.0, now - (batch.began + batch.ends) / 2), batch
 
+    def renumber(self, by: int) -> None:
+        """Take in that lanes are counted anew: a number of known ones is what it was and *by*, 0 at least."""
+        for batch in self._batches:
+            batch.number = max(0, batch.number + by)
+
     def forget(self, before: float) -> None:
         """Count calls no longer that began *before* an instant."""
         self._passed = max(self._passed, bisect_left(self._begins, before))
