@@ -352,6 +352,26 @@ def test_listeners(listen: str) -> None:
     assert small("provider: local", top=f"server: {{listen: {listen}}}").server.listen == listen.strip("'")
 
 
+@pytest.mark.parametrize(
+    ("backends", "more", "classes"),
+    [
+        ("[a, {backend: b, fallback_on: [400, 404, 429, timeout]}]", "", {400: "elsewhere"}),
+        ("[a, b]", "retry: {on: [404, 409, 429, 503, timeout]}", {404: "retry", 409: "retry"}),
+        ("[a, {backend: b, fallback_on: [409, 422]}]", "retry: {on: [409]}", {409: "retry", 422: "elsewhere"}),
+        ("[a, {backend: b, fallback_on: [422]}]", "on_status: {422: retry}", {422: "retry"}),
+        ("[a, b]", "", {}),
+    ],
+)
+def test_a_status_that_somebody_waits_for_or_that_is_to_be_retried_ends_no_call(
+    backends: str, more: str, classes: dict[int, str]
+) -> None:
+    """Naming it is enough: the class that it has otherwise would make what is written mean nothing."""
+    both = "{name: a, provider: local}, {name: b, provider: local}"
+    text = f"backends: [{both}]\nroutes: [{{name: default, backends: {backends}, {more}}}]"
+    route = parse(text, "q.yaml", {}).routes["default"]
+    assert {status: given.word for status, given in route.on_status.items()} == classes
+
+
 def test_retrying_on_nothing_is_a_choice() -> None:
     """`on: []` means that no backend is asked twice; it is no empty list by mistake."""
     assert small("provider: local", "retry: {on: []}").routes["default"].retry == RetryRule(3, frozenset())

@@ -18,7 +18,6 @@ from quickthorn_server.config.references import Found, References, escalation
 from quickthorn_server.config.root import Caller, Records, Tls
 from quickthorn_server.config.route import Route, tiers
 from quickthorn_server.core import catalogue
-from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.ladder import After, EscalateRule, Ladder
 from quickthorn_server.core.secret import Secret
@@ -129,7 +128,7 @@ def _route(route: Route, webhook: Secret | None, key: Secret | None) -> catalogu
         on_break=catalogue.OnBreak(route.on_break),
         upstream=catalogue.Upstream(route.upstream),
         max_ejected=defaults.max_ejected(route),
-        on_status=MappingProxyType({status: FailureClass(word) for status, word in (route.on_status or {}).items()}),
+        on_status=MappingProxyType(defaults.on_status(route)),
         ladder=_ladder(route, webhook, key),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -25,8 +26,10 @@ from quickthorn_server.core.catalogue import (
     SlowStart,
     Timeouts,
 )
+from quickthorn_server.core.classes import FailureClass
 from quickthorn_server.core.claude import lacks
 from quickthorn_server.core.dialects import AZURE, RESPONSES, by_responses, cache_mark, dialect_of
+from quickthorn_server.core.failures import MEANING, of_status
 from quickthorn_server.core.features import Feature
 from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.ladder import Rung
@@ -77,6 +80,23 @@ def retry_rule(route: Route) -> RetryRule:
     if "on" in given:
         given["on"] = frozenset(given["on"])
     return RetryRule(**given)
+
+
+def on_status(route: Route) -> dict[int, FailureClass]:
+    """Return what follows from a status where it is not what the failure table says.
+
+    That a status is named in `retry.on` or in a `fallback_on` is leave enough to ask after it.
+    """
+    waited_for = _named(*(entry.fallback_on for entry in route.backends))
+    elsewhere = (status for status in waited_for if MEANING[of_status(status)].terminal)
+    again = (status for status in _named(route.retry.on) if not MEANING[of_status(status)].again)
+    written = {status: FailureClass(word) for status, word in (route.on_status or {}).items()}
+    return dict.fromkeys(elsewhere, FailureClass.ELSEWHERE) | dict.fromkeys(again, FailureClass.RETRY) | written
+
+
+def _named(*causes: list[int | str] | None) -> Iterator[int]:
+    """Yield the statuses among *causes*."""
+    return (cause for each in causes for cause in each or () if isinstance(cause, int))
 
 
 def hedge_rule(hedge: Hedge) -> HedgeRule:

@@ -67,7 +67,8 @@ class Entry(Strict):
     fallback_on: Annotated[list[Cause], Field(min_length=1)] | None = None
     """It waits, and is asked only after another has failed with one of these: [429, 503, timeout, connect].
 
-    Left out = it does not wait.  Never first, and never because of silence.
+    Left out = it does not wait.  Never first, and never because of silence.  A status that would end the call (400)
+    ends it no more.
     """
 
     @model_validator(mode="before")
@@ -139,7 +140,7 @@ class Retry(Strict):
     attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     """Lanes of one call, all together: the first, hedges, failovers and retries; default 3."""
     on: list[Cause] | None = None
-    """What the same backend may be asked again after; [] = nothing.
+    """What the same backend may be asked again after; [] = nothing.  Any status may be named, 404 and 409 too.
 
     Default [429, 500, 502, 503, 504, 529, timeout, connect].
     """
