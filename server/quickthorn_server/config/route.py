@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
@@ -18,6 +19,7 @@ from quickthorn_server.core.classes import FailureClass
 
 RETRY_WORDS = frozenset({"timeout", "connect"})
 _FAULTS = range(400, 600)
+_STATUS = re.compile("[45][0-9][0-9]")
 _HEAVIEST = 1000  # a cycle of turns is as long as its weights together, and is laid out whole
 _LAST_GROUP = 1_000_000
 
@@ -34,7 +36,7 @@ def _cause(value: Any) -> Any:
 
 
 def _status(key: str) -> int:
-    if not (key.isascii() and key.isdigit() and int(key[:4]) in _FAULTS):
+    if not _STATUS.fullmatch(key):
         refuse(f"{shown(key)} is no HTTP status of a fault", "write one from 400 to 599")
     return int(key)
 
@@ -46,7 +48,7 @@ Cause = Annotated[
         {"anyOf": [{"type": "integer", "minimum": 400, "maximum": 599}, {"enum": sorted(RETRY_WORDS)}]},
     ),
 ]
-Status = Annotated[int, BeforeValidator(_status), WithJsonSchema({"type": "string", "pattern": "^[45][0-9][0-9]$"})]
+Status = Annotated[int, BeforeValidator(_status), WithJsonSchema({"type": "string", "pattern": f"^{_STATUS.pattern}$"})]
 Class = Annotated[str, OneOf("class", frozenset(item.value for item in FailureClass))]
 
 
