@@ -68,7 +68,7 @@ backends:
     health:
       active: {method: completion, interval: 1m, timeout: 3s, unhealthy: 2, healthy: 4, max_cost_per_day: 0.02}
     cancelled: full
-  - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}]}
+  - {name: steady, provider: scripted, script: [{text: hi, after: 0.5}], data_policies: [zdr, no_training]}
   - {name: last, provider: local, data_policies: [no_training, zdr]}
 routes:
   - name: default

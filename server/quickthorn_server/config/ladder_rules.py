@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from quickthorn_server.config.backend import Backend
 from quickthorn_server.config.defaults import capabilities, stop_at
 from quickthorn_server.config.errors import Finding, Location
-from quickthorn_server.config.route import Route, tiers
+from quickthorn_server.config.route import Entry, Route, tiers
 from quickthorn_server.core.json_asked import asks_for_json
 from quickthorn_server.core.ladder import Rung
 
@@ -50,17 +50,25 @@ def _escalation(route: Route) -> Iterator[Finding]:
 
 
 def promises(start: Location, route: Route, backends: Mapping[str, Backend]) -> Iterator[Finding]:
-    """Find lower tiers that promise less than the first backend: no fall may leave its data policies."""
+    """Find rungs that promise less than the first backend: no fall may leave its data policies.
+
+    Without `degrade` nobody but a lower tier is a rung; whoever takes turns with the first is none.
+    """
     first = backends.get(route.backends[0].backend)
     promised = set(first.data_policies or ()) if first else set()
     for index, (entry, rank) in enumerate(zip(route.backends, tiers(route)[1], strict=True)):
         below = backends.get(entry.backend)
-        if first is None or below is None or not rank:
+        if first is None or below is None or not (rank or (route.degrade and not _take_turns(route, entry))):
             continue
         if lacking := ", ".join(sorted(promised.difference(below.data_policies or ()))):
             message = f'"{below.name}" does not promise {lacking}, and a call would fall to it from "{first.name}"'
             hint = f"add {lacking} to its data_policies if that holds, or remove it from the route"
             yield Finding((*start, "backends", index), message, hint)
+
+
+def _take_turns(route: Route, entry: Entry) -> bool:
+    """Whether *entry*, of the first's tier, and the first take turns by weight."""
+    return route.strategy == "weighted" and entry.group == route.backends[0].group and not entry.fallback_on
 
 
 def prose(start: Location, route: Route, backends: Mapping[str, Backend]) -> Iterator[Finding]:
