@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from quickthorn_server.core.catalogue import BreakerRule, Timeouts
-from quickthorn_server.core.chunk import Burst, End, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport
+from quickthorn_server.core.chunk import (
+    Burst,
+    End,
+    FinishReason,
+    Opened,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    UsageReport,
+)
 from quickthorn_server.core.ends import CallError
 from quickthorn_server.core.failures import Failure, Reason
 from quickthorn_server.core.plan import Circuit
@@ -320,6 +329,16 @@ def test_a_stream_that_stalls_after_commit_breaks() -> None:
     assert played.error is not None
     assert (played.error.reason, played.error.delivered) == (Reason.STREAM_BROKEN, 4)
     assert [lane[2] for lane in cast.lanes()] == ["broke"]
+
+
+def test_a_stream_that_breaks_still_says_with_which_status_it_had_begun() -> None:
+    """Lost or stalled, the provider had answered; only who never did has no status."""
+    begun = [(0.1, Opened(http_status=200)), (0.0, TextDelta(0, "half"))]
+    for rest, status in ((fails(Failure.LOST, 0.5), 200), (fails(Failure.OVERLOADED, 0.5, http_status=503), 503)):
+        _, cast = streamed(a=[*begun, *rest])
+        assert [attempt.http_status for attempt in cast.trace.attempts] == [status]
+    _, cast = streamed(a=fails(Failure.CONNECT), attempts=1)
+    assert [attempt.http_status for attempt in cast.trace.attempts] == [None]
 
 
 def test_total_does_not_bound_a_committed_stream() -> None:

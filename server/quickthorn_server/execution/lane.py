@@ -169,7 +169,7 @@ class Lane:
             first_content=None if self.spoke_at is None else self.spoke_at - arrived,
             ended=None if self.ended_at is None else self.ended_at - arrived,
             failure=self.error.failure if self.error else None,
-            http_status=self.error.http_status if self.error else self.opened.http_status,
+            http_status=(self.error.http_status if self.error else None) or self.opened.http_status,
             provider_request_id=(self.error.provider_request_id if self.error else "")
             or self.opened.provider_request_id,
             usage=(usage := self._used()),
