@@ -9,7 +9,7 @@ import pytest
 
 from quickthorn_server.core.catalogue import Backend, OnBreak
 from quickthorn_server.core.chunk import Chunk, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport, WholePart
-from quickthorn_server.core.content import Citation, Message, OpaqueState, Part, Reasoning, Role, Text
+from quickthorn_server.core.content import CacheHint, Citation, Message, OpaqueState, Part, Reasoning, Role, Text
 from quickthorn_server.core.plan import Plan
 from quickthorn_server.core.prompt import JsonObjectFormat, Prompt, ReasoningEffort, ReasoningOptions, Sampling
 from quickthorn_server.core.seam import Method, Seam
@@ -63,10 +63,13 @@ def test_where_there_is_only_white_space_the_question_is_asked_anew(backend: Bac
 
 
 def test_a_turn_that_the_caller_began_goes_on() -> None:
-    """Two turns of the assistant in a row are more than some providers take."""
+    """Two turns of the assistant in a row are more than some providers take; two texts some join by a line break."""
     begun = Prompt((HI, said(Role.ASSISTANT, "The ")))
-    assert asked(begun, "sea ", None, ABLE).prompt.messages == (HI, said(Role.ASSISTANT, "The ", "sea"))
-    assert asked(begun, "sea ", None, ANY).prompt.messages[:2] == (HI, said(Role.ASSISTANT, "The ", "sea "))
+    assert asked(begun, "sea ", None, ABLE).prompt.messages == (HI, said(Role.ASSISTANT, "The sea"))
+    assert asked(begun, "sea ", None, ANY).prompt.messages[:2] == (HI, said(Role.ASSISTANT, "The sea "))
+    cached = Part(Text("The "), cache=CacheHint())
+    turn = asked(Prompt((HI, Message(Role.ASSISTANT, (cached,)))), "sea", None, ABLE).prompt.messages[-1]
+    assert turn.parts == (cached, Part(Text("sea")))
 
 
 @pytest.mark.parametrize(

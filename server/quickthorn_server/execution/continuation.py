@@ -84,11 +84,18 @@ def _may_begin(prompt: Prompt, backend: Backend) -> bool:
 
 def _answered(prompt: Prompt, text: str, *, prefill: bool = False) -> Prompt:
     """Return *prompt* with the answer so far as the assistant's last turn, or the end of it if there is one."""
-    said = Part(Text(text))
     *before, last = prompt.messages
     if last.role is not Role.ASSISTANT:
-        return replace(prompt, messages=(*prompt.messages, Message(Role.ASSISTANT, (said,))), prefill=prefill)
-    return replace(prompt, messages=(*before, Message(Role.ASSISTANT, (*last.parts, said))), prefill=prefill)
+        before, last = [*before, last], Message(Role.ASSISTANT, ())
+    turn = Message(Role.ASSISTANT, _joined(last.parts, text))
+    return replace(prompt, messages=(*before, turn), prefill=prefill)
+
+
+def _joined(begun: tuple[Part, ...], text: str) -> tuple[Part, ...]:
+    """Return *begun* with *text* behind it, in one part with a text that it ends in: some would put a line between."""
+    if begun and isinstance(end := begun[-1].kind, Text) and begun[-1] == Part(end):
+        return (*begun[:-1], Part(Text(end.text + text)))
+    return (*begun, Part(Text(text)))
 
 
 def _instructed(prompt: Prompt, anchor: str) -> Prompt:
