@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from quickthorn_server.config.kinds import Money, PositiveDuration
+from quickthorn_server.config.kinds import PositiveDuration, Spend
 from quickthorn_server.config.strict import Strict
 from quickthorn_server.config.words import OneOf
 from quickthorn_server.core.health import CheckMethod
@@ -27,7 +27,7 @@ class Active(Strict):
     """Bad checks in a row that open the circuit; default 3."""
     healthy: Times | None = None
     """Good checks in a row that close it again; default 2."""
-    max_cost_per_day: Money | None = None
+    max_cost_per_day: Spend | None = None
     """Of completions: USD that they may cost in a day (UTC), then they pause; default 0.10."""
 
 

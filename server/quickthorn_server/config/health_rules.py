@@ -14,7 +14,7 @@ from quickthorn_server.core.health import CheckMethod, CheckRule
 from quickthorn_server.core.known import KNOWN
 from quickthorn_server.core.usage import Usage
 
-_MAX_COST = Decimal("0.10")  # USD a day
+_MAX_COST = 100_000_000  # nano-USD a day
 _NANO = 1_000_000_000
 _INPUT_TOKENS = 16  # of a prompt of one word, with what providers wrap around it
 _THINKING_TOKENS = 16
@@ -39,7 +39,7 @@ def check_rule(backend: Backend) -> CheckRule | None:
         output_tokens=output_tokens,
         most_tokens=_INPUT_TOKENS + output_tokens,
         cost=_cost(backend) or 0,
-        max_cost_per_day=int(_max_cost(active) * _NANO),
+        max_cost_per_day=_max_cost(active),
     )
 
 
@@ -79,7 +79,7 @@ def _money(backend: Backend, active: Active) -> Iterator[Finding]:
         message = "a completion costs money, and this backend's price is not known"
         hint = "write its price (0 where it is free), or method: models"
         yield Finding(("health", "active", "method"), message, hint)
-    elif cost > _max_cost(active) * _NANO:
+    elif cost > _max_cost(active):
         message = f"one check may cost {Decimal(cost) / _NANO:f} USD, so none would be made"
         yield Finding(location, message, "write more, or method: models")
 
@@ -93,7 +93,7 @@ def _times(active: Active) -> Iterator[Finding]:
         yield Finding(("health", "active", "timeout"), message, f"write at most {interval:g}s")
 
 
-def _max_cost(active: Active) -> Decimal:
+def _max_cost(active: Active) -> int:
     return _MAX_COST if active.max_cost_per_day is None else active.max_cost_per_day
 
 
