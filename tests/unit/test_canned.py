@@ -213,6 +213,12 @@ def _call() -> Call:
         ({"format": "json"}, True),
         ({"format": {"type": "object", "properties": {}}}, True),
         ({"output_config": {"format": {"type": "json_schema"}}}, True),
+        ({"structured_outputs": {"json": {"type": "object"}}}, True),
+        ({"extra_body": {"guided_json": {"type": "object"}}}, True),
+        ({"guided_choice": ["yes", "no"]}, True),
+        ({"json_schema": '{"type": "object"}'}, True),
+        ({"grammar": "root ::= object"}, True),
+        ({"guided_json": None, "structured_outputs": {}, "guided_decoding_backend": "auto"}, False),
         ({"audio": {"format": "mp3"}}, False),
     ],
 )

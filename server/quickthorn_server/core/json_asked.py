@@ -13,6 +13,22 @@ _FORMS = frozenset(
 )
 """Names in small letters and without underscores under which providers are asked for another form than prose."""
 
+_GUIDES = frozenset(
+    {
+        "guidedjson",
+        "guidedregex",
+        "guidedchoice",
+        "guidedgrammar",
+        "structuredoutputs",
+        "structuraltag",
+        "jsonschema",
+        "regex",
+        "ebnf",
+        "grammar",
+    }
+)
+"""Names under which vLLM, SGLang and llama.cpp are told a form to keep to; whatever it is, our words would break it."""
+
 
 def wants_json(prompt: Prompt) -> bool:
     """Whether *prompt* asks for JSON, by its own setting or among the options for any provider."""
@@ -26,7 +42,8 @@ def asks_for_json(options: Mapping[str, Any]) -> bool:
     left = [options]
     while left:
         for name, value in left.pop().items():
-            if name.replace("_", "").lower() in _FORMS and _is_json(value):
+            word = name.replace("_", "").lower()
+            if (word in _GUIDES and value) or (word in _FORMS and _is_json(value)):
                 return True
             if isinstance(value, Mapping):
                 left.append(value)
