@@ -318,6 +318,12 @@ def test_yaml_is_1_2_whatever_the_file_says() -> None:
         assert catalogue.routes["default"].retry.on == frozenset({503})
 
 
+def test_a_character_that_is_escaped_as_json_does_is_one() -> None:
+    """JSON is YAML, and writes what lies beyond the first 65,536 characters as two halves."""
+    (route,) = small("provider: local", 'degrade: {canned: "Sorry \\ud83d\\ude00"}').routes.values()
+    assert route.ladder == Ladder(Rung.CANNED, "Sorry \U0001f600")
+
+
 def test_anchors_aliases_and_merges_spare_repetition() -> None:
     """`<<` adds what a mapping does not say itself; of two merged mappings the first counts."""
     catalogue = parse(

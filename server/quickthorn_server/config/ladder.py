@@ -53,7 +53,9 @@ def _canned(value: Any) -> str:
         refuse(f"this must be text, not {shown(value)}", "put it in quotes")
     if not value.strip():
         refuse("a canned answer of nothing would look like an answer", "write what callers should read")
-    if len(value) > _LONGEST_CANNED or "\0" in value:
+    if "\0" in value:
+        refuse("a canned answer is text, and holds a NUL here", "remove it")
+    if len(value) > _LONGEST_CANNED:
         refuse(f"a canned answer is text of at most {_LONGEST_CANNED} characters", "make it shorter")
     return value
 

@@ -162,7 +162,18 @@ class _Reading:
             case SequenceNode():
                 return [self.value(item, (*location, index)) for index, item in enumerate(node.value)]
             case _:
-                return node.value if str(node.tag) == _TEXT else meaning(node.value)
+                return self._text(node, location) if str(node.tag) == _TEXT else meaning(node.value)
+
+    def _text(self, node: Node, location: Location) -> str:
+        """Return the text of *node*, with characters whole that JSON escapes by halves (RFC 8259, 7)."""
+        text: str = node.value
+        if text.isascii():
+            return text
+        joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if "\ufffd" in joined and "\ufffd" not in text:
+            hint = "write the character itself, or both halves"
+            self._fault(node, location, "half of a character is escaped here", hint)
+        return joined
 
     def _entry(self, key: str, key_node: Node, value_node: Node, location: Location) -> Any:
         place = self._document.keys[*location, key] = _place(key_node)
