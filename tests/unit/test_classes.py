@@ -47,6 +47,8 @@ def told(status: int) -> BackendError:
         (BackendError(Failure.RATE_LIMITED), {429}, True),
         (BackendError(Failure.UNAVAILABLE, http_status=200), {500}, True),
         (BackendError(Failure.UNAVAILABLE, http_status=504), {500}, False),
+        (BackendError(Failure.UNAVAILABLE, http_status=200, told_status=502), {502}, True),
+        (BackendError(Failure.UNAVAILABLE, http_status=200, told_status=502), {500, 504}, False),
         (BackendError(Failure.PROTOCOL, http_status=200), {502}, True),
         (BackendError(Failure.INTERNAL), {500}, False),
     ],

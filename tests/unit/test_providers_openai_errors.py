@@ -75,6 +75,22 @@ def test_status_and_words_together(status: int, payload: Any, failure: Failure) 
     assert "secret" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("status", "payload", "told"),
+    [
+        (200, error(code=502), 502),
+        (200, error(code="504", type="server_error"), 504),
+        (200, error(status_code=409), 409),
+        (200, error(code=1300), None),
+        (200, error(code=True, type="server_error"), None),
+        (500, error(code=502), None),
+    ],
+)
+def test_inside_a_stream_a_code_is_the_status_that_was_not_sent(status: int, payload: Any, told: int | None) -> None:
+    """Routes rule by status, and the one of the HTTP reply was 200; where there was another, that one counts."""
+    assert of_payload(payload, http_status=status).told_status == told
+
+
 NOW = 1_000_000_000.0  # Sun, 09 Sep 2001 01:46:40 GMT
 
 

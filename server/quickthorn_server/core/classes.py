@@ -37,10 +37,10 @@ _OK = 200
 
 
 def statuses(error: BackendError) -> tuple[int, ...]:
-    """Return the HTTP statuses that *error* is judged by: its own, else those that would have told it."""
-    if error.http_status is None or error.http_status == _OK:
-        return _TOLD_BY.get(error.failure, ())
-    return (error.http_status,)
+    """Return the HTTP statuses that *error* is judged by: its own, else what it named, or would have told it."""
+    if error.http_status is not None and error.http_status != _OK:
+        return (error.http_status,)
+    return _TOLD_BY.get(error.failure, ()) if error.told_status is None else (error.told_status,)
 
 
 def caused(error: BackendError, causes: frozenset[int | str]) -> bool:

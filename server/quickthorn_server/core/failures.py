@@ -122,7 +122,8 @@ class BackendError(Exception):
 
     The message names the kind of fault in our own words; a provider's prose may echo keys and prompts, so it is
     never kept.  *retry_after* in seconds, None = the provider named no wait.  *pushed_back*: it asked for no further
-    attempt at this call at all, as gRPC's servers may (proposal A6, "Pushback").
+    attempt at this call at all, as gRPC's servers may (proposal A6, "Pushback").  *told_status*: the HTTP status that
+    it named inside an answer that had begun well, None = it named none.
     """
 
     def __init__(
@@ -133,10 +134,12 @@ class BackendError(Exception):
         http_status: int | None = None,
         retry_after: float | None = None,
         provider_request_id: str = "",
+        told_status: int | None = None,
     ) -> None:
         super().__init__(message or failure.value)
         self.failure = failure
         self.http_status = http_status
         self.retry_after = retry_after
         self.provider_request_id = provider_request_id
+        self.told_status = told_status
         self.pushed_back = False

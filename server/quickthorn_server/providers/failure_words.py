@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -12,6 +12,7 @@ from quickthorn_server.core.failures import BackendError, Failure, of_status
 
 _OK = 200
 _STATUS = re.compile(r"[345]\d\d")
+_FAULTS = range(400, 600)
 
 _TOO_LONG = re.compile(
     r"context[ _](length|window|size)|maximum context|prompt is too long|too many tokens|input is too long"
@@ -43,23 +44,38 @@ class FailureWords:
             return Failure.CONTEXT_LENGTH
         if http_status != _OK:
             return of_status(http_status)
-        for told in given:
-            number = int(told) if isinstance(told, str) and _STATUS.fullmatch(told) else told
-            if isinstance(number, int) and number > _OK:
+        for number in _numbers(given):
+            if number > _OK:
                 return of_status(number)
         return next((self.vague[word] for word in spoken if word in self.vague), Failure.UNAVAILABLE)
 
 
+def _numbers(words: Iterable[object]) -> Iterator[int]:
+    """Yield those of *words* that may be statuses."""
+    for word in words:
+        if isinstance(word, int):
+            yield word
+        elif isinstance(word, str) and _STATUS.fullmatch(word):
+            yield int(word)
+
+
 def failed(
-    failure: Failure, http_status: int, *, retry_after: float | None = None, provider_request_id: str = ""
+    failure: Failure,
+    http_status: int,
+    words: Iterable[object] = (),
+    *,
+    retry_after: float | None = None,
+    provider_request_id: str = "",
 ) -> BackendError:
-    """Return the error of an attempt whose provider told *failure*."""
+    """Return the error of an attempt whose provider told *failure*; the status may stand among its *words*."""
+    told = (number for number in _numbers(words) if number in _FAULTS)
     return BackendError(
         failure,
         f"the provider says: {failure.value}",
         http_status=http_status,
         retry_after=retry_after,
         provider_request_id=provider_request_id,
+        told_status=next(told, None) if http_status == _OK else None,
     )
 
 

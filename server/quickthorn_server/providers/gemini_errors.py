@@ -74,7 +74,7 @@ def of_payload(
     elif failure is Failure.INVALID and _TOO_LARGE.search(message):
         failure = Failure.TOO_LARGE
     wait = _delay(details) if retry_after is None else retry_after
-    return failed(failure, http_status, retry_after=wait, provider_request_id=provider_request_id)
+    return failed(failure, http_status, words, retry_after=wait, provider_request_id=provider_request_id)
 
 
 def _error_object(payload: Any) -> dict[str, Any]:

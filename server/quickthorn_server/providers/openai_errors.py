@@ -87,7 +87,7 @@ def of_payload(
     failure = _WORDS.failure(words, message, http_status)
     if failure is Failure.INVALID and _WRONG_KEY.search(message):
         failure = Failure.UNAUTHENTICATED
-    return failed(failure, http_status, retry_after=retry_after, provider_request_id=provider_request_id)
+    return failed(failure, http_status, words, retry_after=retry_after, provider_request_id=provider_request_id)
 
 
 def _error_object(payload: Any) -> dict[str, Any]:
