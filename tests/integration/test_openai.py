@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from quickthorn_server.core.prompt import Prompt
 from quickthorn_server.core.provider import Ask
 from quickthorn_server.core.secret import Secret
 from quickthorn_server.core.usage import Usage
+from quickthorn_server.providers import http_provider
 from quickthorn_server.providers.http import HttpClient
 from quickthorn_server.providers.http_provider import HttpProvider
 from quickthorn_server.providers.openai import OpenAiFormat
@@ -309,6 +310,59 @@ def test_what_was_said_before_the_break_is_passed_on() -> None:
 
     asyncio.run(main())
     assert [chunk.text for chunk in heard if isinstance(chunk, TextDelta)] == ["a", "b"]
+
+
+def _then(how: Callable[[Exchange], Awaitable[None]], *payloads: object) -> Script:
+    """Say a word and *payloads*, and go *how*."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.head()
+        for payload in (text_event("a"), *payloads):
+            await exchange.event(payload)
+        await asyncio.sleep(0.05)  # so that a reset takes nothing back
+        await how(exchange)
+
+    return script
+
+
+async def _resets(exchange: Exchange) -> None:
+    exchange.reset()
+
+
+async def _cuts_an_event(exchange: Exchange) -> None:
+    await exchange.chunk(b'data: {"usage": {"prompt_tok')
+    exchange.close()
+
+
+async def _hangs(exchange: Exchange) -> None:
+    del exchange
+    await asyncio.sleep(FOREVER)
+
+
+async def _tells(exchange: Exchange) -> None:
+    await exchange.event({"error": {"code": 502}})
+
+
+@pytest.mark.parametrize("how", [_resets, _cuts_an_event, _hangs])
+def test_an_answer_whose_end_was_told_is_whole_whatever_becomes_of_its_stream(
+    how: Callable[[Exchange], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would else count as broken, and somebody would be asked to go on with what is finished."""
+    monkeypatch.setattr(http_provider, "_LAST_WORDS", 0.2)
+    assert answered(_then(how, finish_event("length")))[-2:] == [TextDelta(0, "a"), End(FinishReason.LENGTH)]
+
+
+@pytest.mark.parametrize(
+    ("script", "failure"),
+    [
+        (_then(_resets), Failure.LOST),
+        (_then(_cuts_an_event), Failure.LOST),
+        (_then(_tells, finish_event()), Failure.UNAVAILABLE),
+    ],
+)
+def test_an_end_that_was_not_told_or_was_taken_back_is_none(script: Script, failure: Failure) -> None:
+    """Some providers tell of an error behind a finish reason."""
+    assert failed(script).failure is failure
 
 
 @pytest.mark.parametrize("run", LOOPS)

@@ -114,6 +114,11 @@ class Answer:
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "an answer that is no message") from None
 
+    @property
+    def over(self) -> bool:
+        """Whether the end marker has come."""
+        return self.done
+
     def finish(self) -> None:
         """Close the answer.  Raises BackendError (PROTOCOL) when it ended early."""
         if not self.done or self._reason is None:

@@ -87,6 +87,11 @@ class Answer:
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "the answer is none of Converse's") from None
 
+    @property
+    def over(self) -> bool:
+        """Whether the model has said why it stopped."""
+        return self._stop is not None
+
     def finish(self) -> None:
         """Close the answer.  Raises BackendError (PROTOCOL) when the model did not finish."""
         if self._stop is None:

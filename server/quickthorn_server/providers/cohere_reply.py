@@ -90,6 +90,11 @@ class Answer:
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "the answer is none of Cohere's chat") from None
 
+    @property
+    def over(self) -> bool:
+        """Whether the end marker has come."""
+        return self.done
+
     def finish(self) -> None:
         """Close the answer.  Raises BackendError: PROTOCOL when it ended early, or what its end says."""
         if self._end is None:

@@ -33,6 +33,11 @@ class Answer(Protocol[E_contra]):
     done: bool
     """Whether the format's end marker has come."""
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing of the answer is missing: the model has said how it ends, which the format says once."""
+        ...
+
     def event(self, event: E_contra, /) -> None:
         """Take in one event.  Raises BackendError: what the event says, or PROTOCOL for garbage."""
         ...
@@ -54,6 +59,17 @@ class EventReading(Generic[E]):
         self._decoder = decoder
         self._failed: BackendError | None = None
         self.done = False
+
+    @property
+    def over(self) -> bool:
+        """See `Reading.over`."""
+        return self._answer.over
+
+    def close(self) -> Burst:
+        """See `Reading.close`."""
+        self.done = True
+        self._answer.finish()
+        return self._answer.burst()
 
     def take(self, data: bytes) -> Burst:
         """Return the chunks in *data*, b"" = the end of the stream; see `Reading.take`."""

@@ -89,6 +89,11 @@ class Answer:
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "sources that are none") from None
 
+    @property
+    def over(self) -> bool:
+        """Never known before the stream ends: some models give a reason with each piece."""
+        return self.done
+
     def burst(self) -> Burst:
         """Return the chunks collected since the last call."""
         return self._parts.burst()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from quickthorn_server.providers.pushback import pushed_back
 from quickthorn_server.providers.usage import together
 
 _OK = 200
+_LAST_WORDS = 5.0  # seconds, for usage and the mark of the end
 
 Header = Callable[[str], str]
 """A reply's header by name, whatever its case; "" = it is not there."""
@@ -36,6 +38,15 @@ class Reading(Protocol):
 
     done: bool
     """Whether the answer is complete: what follows is of no interest."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the model has said how its answer ends: what may still come are reports, and the end's mark."""
+        ...
+
+    def close(self) -> Burst:
+        """Return the end of an answer that is over, whatever has become of its stream.  Raises BackendError."""
+        ...
 
     def take(self, data: bytes) -> Burst:
         """Return the chunks in *data*, b"" = the end of the stream.
@@ -136,7 +147,8 @@ class HttpProvider:
             yield [opened]
             reading = self._wire.reading(opened)
             while not reading.done:
-                if burst := reading.take(await reply.read()):
+                data = await (_last_words(reply) if reading.over else reply.read())
+                if burst := reading.close() if data is None else reading.take(data):
                     yield burst
                 reading.check()
             await reply.drain()
@@ -203,6 +215,15 @@ class HttpProvider:
 
     async def close(self) -> None:
         """Do nothing: the connections are the client's."""
+
+
+async def _last_words(reply: HttpReply) -> bytes | None:
+    """Read what may come behind an answer; None = the connection broke, or hangs, and it is whole all the same."""
+    try:
+        async with asyncio.timeout(_LAST_WORDS):
+            return await reply.read()
+    except (TimeoutError, BackendError):
+        return None
 
 
 def _streams(reply: HttpReply, stream_types: frozenset[str], *, whole: bool) -> bool:

@@ -85,6 +85,11 @@ class Answer:
         self._reason: FinishReason | None = None
         self._stop_sequence = ""
 
+    @property
+    def over(self) -> bool:
+        """Whether the model has said why it stopped."""
+        return self._reason is not None
+
     def burst(self) -> list[Chunk]:
         """Return the chunks collected since the last call."""
         return self._parts.burst()

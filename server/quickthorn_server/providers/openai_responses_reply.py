@@ -88,6 +88,11 @@ class ResponseAnswer:
         except _MALFORMED:
             raise BackendError(Failure.PROTOCOL, "a reply that is no response") from None
 
+    @property
+    def over(self) -> bool:
+        """Whether the end marker has come."""
+        return self.done
+
     def finish(self) -> None:
         """Close the answer.  Raises BackendError (PROTOCOL) when the model did not finish."""
         if self._reason is None:
