@@ -160,7 +160,7 @@ class Stage:
         self.breakers = {
             backend.name: CountedBreaker(backend, loop.time, self.circuit_changed) for backend in self.backends
         }
-        breakers._all.update(self.breakers)
+        breakers.update(self.breakers)
         purses = Purses([Route("default", (), budget=budget or UNBOUNDED)])
         self.limiters = Limiters(self.backends, loop.time)
         estate = Estate(self.players, breakers, self.limiters, purses, Latency([]), self, self.reaper, random.Random(1))

@@ -25,7 +25,7 @@ from quickthorn_server.edge.wire_content import seconds, span
 Json = dict[str, Any]
 
 _PRIORITIES = {priority: f"PRIORITY_{priority.name}" for priority in Priority}
-_FEATURES = {feature.value: feature for feature in Feature}
+_FEATURES = {feature.word: feature for feature in Feature}
 _OBJECTIVES = {objective: f"OBJECTIVE_{objective.name}" for objective in Objective}
 
 
@@ -41,7 +41,7 @@ def needs_json(outline: Outline) -> Json:
         written["providers"] = sorted(need.providers)
         written["states"] = [{"provider": state.provider, "model": state.model} for state in need.states]
     if need.features:
-        written["features"] = sorted(feature.value for feature in need.features)
+        written["features"] = sorted([feature.word for feature in need.features])
     if need.max_cost_nano_usd is not None:
         written["maxCostNanoUsd"] = str(need.max_cost_nano_usd)
     if outline.max_first_token is not None:
@@ -85,7 +85,7 @@ def _directives_json(given: Directives) -> Json:
         "backend": given.backend,
         "allowBackends": sorted(given.allow_backends),
         "denyBackends": sorted(given.deny_backends),
-        "mayDrop": sorted(feature.value for feature in given.may_drop),
+        "mayDrop": sorted(feature.word for feature in given.may_drop),
         "priority": _PRIORITIES[given.priority],
         "consistency": "CONSISTENCY_SAME_MODEL" if given.same_model else "CONSISTENCY_ANY",
     }

@@ -284,8 +284,8 @@ class Breaker(pybreaker.CircuitBreakerListener):
             self._circuit.open()
 
 
-class Breakers:
-    """The circuits of all backends.
+class Breakers(dict[str, Breaker]):
+    """The circuits of all backends, by name.
 
     *p99*: backend -> its p99 of first content in seconds, None = not known yet.  *told_key* is told of a backend when
     its provider refuses its key (True), and when it has been given another (False).  *keys_refused* names those that
@@ -307,7 +307,8 @@ class Breakers:
         self._told = told
         self._not_closed: dict[str, Circuit] = {}
         self._recovering: frozenset[str] = frozenset()
-        self._all = {
+        super().__init__()
+        self |= {
             each.name: Breaker(
                 each.name,
                 each.breaker,
@@ -322,9 +323,6 @@ class Breakers:
             for each in backends
         }
 
-    def __getitem__(self, backend: str) -> Breaker:
-        return self._all[backend]
-
     def circuits(self) -> Mapping[str, Circuit]:
         """Return backend -> circuit, for those not closed; it never changes, so that plans may keep it."""
         return self._not_closed
@@ -337,14 +335,14 @@ class Breakers:
         """
         if not self._not_closed:
             return _NOBODY
-        found = {name: self._all[name] for name in self._not_closed}
+        found = {name: self[name] for name in self._not_closed}
         return {name: each.history.hope for name, each in found.items() if not each.held_open}
 
     def ramps(self) -> Mapping[str, float]:
         """Return who has come back of late -> the share of its weight that it has until it has all of it."""
         if not self._recovering:
             return _NOBODY
-        shares = {name: share for name in self._recovering if (share := self._all[name].ramp) < 1.0}
+        shares = {name: share for name in self._recovering if (share := self[name].ramp) < 1.0}
         self._recovering = frozenset(shares)
         return shares
 
@@ -359,7 +357,7 @@ class Breakers:
 
         Behind a circuit that only tries it out too few are known just because the outage has outlasted the window.
         """
-        return backend not in self._not_closed and self._all[backend].history.healthy
+        return backend not in self._not_closed and self[backend].history.healthy
 
     def _changed(self, backend: str, circuit: Circuit) -> None:
         """Make the mapping anew: circuits change rarely, and every call reads it."""

@@ -172,7 +172,7 @@ class Lane:
             http_status=(self.error.http_status if self.error else None) or self.opened.http_status,
             provider_request_id=(self.error.provider_request_id if self.error else "")
             or self.opened.provider_request_id,
-            usage=(usage := self._used()),
+            usage=(usage := self.usage if self.end is not None else self._used()),
             cost_nano_usd=self._cost(usage),
         )
 
@@ -195,8 +195,8 @@ class Lane:
         return self._taken + self._size - _OVERHEAD * len(self._box)
 
     def _used(self) -> Usage | None:
-        """Return what was told, and of a lane that was cut an estimate of the rest; None = nothing, or unknown."""
-        if self.end is not None or not self._settled:
+        """Return what was told of a lane without an end, and an estimate of the rest if it was cut; None = unknown."""
+        if not self._settled:
             return self.usage
         said = self._said
         if self.usage is None and not said and self.opened is _NO_HEAD and not reached(self.error):

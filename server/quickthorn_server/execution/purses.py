@@ -113,16 +113,13 @@ class RoutePurses:
         return self.hedges.feed()
 
 
-class Purses:
-    """The purses of all routes."""
+class Purses(dict[str, RoutePurses]):
+    """The purses of all routes, by name."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._all = {route.name: RoutePurses(route.budget) for route in routes}
-
-    def __getitem__(self, route: str) -> RoutePurses:
-        return self._all[route]
+        super().__init__({route.name: RoutePurses(route.budget) for route in routes})
 
     def levels(self, route: str) -> PurseLevels:
         """Return how full the purses of *route* are."""
-        both = self._all[route]
+        both = self[route]
         return PurseLevels(both.hedges.held / _ONE, both.retries.held / _ONE)

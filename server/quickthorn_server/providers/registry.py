@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -53,21 +53,12 @@ def _provider(backend: Backend, http: HttpClient) -> Provider:
             return Echoless(provider) if word in DIALECTS and DIALECTS[word].echoes else provider
 
 
-class Providers(Mapping[str, Provider]):
+class Providers(dict[str, Provider]):
     """One provider per backend, by the backend's name.  Closes them all when the block ends."""
 
     def __init__(self, backends: Iterable[Backend], http: HttpClient) -> None:
+        super().__init__({backend.name: _provider(backend, http) for backend in backends})
         self._http = http
-        self._providers = {backend.name: _provider(backend, http) for backend in backends}
-
-    def __getitem__(self, name: str) -> Provider:
-        return self._providers[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._providers)
-
-    def __len__(self) -> int:
-        return len(self._providers)
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,7 +66,7 @@ class Providers(Mapping[str, Provider]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for provider in self._providers.values():
+        for provider in self.values():
             await provider.close()
 
     def renew(self, backend: Backend, key: Secret) -> None:
@@ -83,11 +74,11 @@ class Providers(Mapping[str, Provider]):
 
         What is asked with a key is asked over HTTP, and holds nothing that would have to be released.
         """
-        self._providers[backend.name] = _provider(replace(backend, api_key=key), self._http)
+        self[backend.name] = _provider(replace(backend, api_key=key), self._http)
 
     async def start(self) -> None:
         """Start what has a life of its own: embedded models begin to load.  Raises LocalModelMissing."""
-        for provider in self._providers.values():
+        for provider in self.values():
             if isinstance(provider, Local):
                 await provider.start()
 
