@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos import judge
+from tests.chaos.__main__ import to_play_again
 from tests.chaos.judge import Verdict
 from tests.chaos.logs import Attempt, Check, Seen
 
@@ -84,6 +85,13 @@ def test_flaps_and_attempts_at_once() -> None:
     assert judge.turned(checks, "backend/a", serving=False, after=2.0) == 4.0
     runs = [replace(CUT, arrived=a, ended=b) for a, b in ((0.0, 1.0), (1.0, 2.0), (1.5, 3.0))]
     assert judge.most_at_once(runs) == 2
+
+
+def test_what_missed_a_figure_is_played_again_and_what_failed_a_call_is_not() -> None:
+    """A slow moment of the machine is forgiven once, a caller's failure never."""
+    late, lost = Verdict("late", 1, 1, faults=["p99_ms 9 is more than 5"]), Verdict("lost", 1, 1, faults=["a call"])
+    lost.failures = 1
+    assert to_play_again([Verdict("well", 1, 1), late, lost]) == ["late"]
 
 
 def test_a_figure_that_is_missed_is_told_and_fails() -> None:
