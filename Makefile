@@ -82,7 +82,7 @@ bench-hedging: develop ## Judge the hedging policy beside the optimum, 25 minute
 	@$(if $(KEEP),$(BIN)/python -m bench.hedging.plots && $(BIN)/python -m bench.hedging.page)
 
 .PHONY: chaos
-chaos: develop ## Break providers on purpose and see what callers notice, 20 minutes; CHAOS=short for 5
+chaos: develop ## Break providers on purpose and see what callers notice, 17 minutes; CHAOS=short for 7
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 .PHONY: conformance

@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("form", nargs="?", choices=["full", "short"], default="full", help="20 or 5 minutes")
+    parser.add_argument("form", nargs="?", choices=["full", "short"], default="full", help="17 or 7 minutes")
     parser.add_argument("--scenario", action="append", metavar="NAME", help="a pattern of names; may be repeated")
     parser.add_argument("--seed", type=int, default=SEED, help=f"default {SEED}")
     parser.add_argument(
