@@ -15,6 +15,7 @@ from tests.chaos.load import Kind
 from tests.chaos.logs import Seen
 
 _SLOW_STREAMS = 200
+_BESIDE = 1100  # calls; of fewer, one pause of the machine is more than a percent
 _MB_A_STREAM = 1.5  # what is read ahead for a reader, by the lane, the HTTP client and gRPC
 _STALL = 6.0  # seconds; who reads slowly frees the window every 2 to 4
 _POOLED = {"descriptors", "threads"}  # of connections that wait for more, and of Python's own executor
@@ -82,13 +83,13 @@ def slow_readers(seed: int, form: Form) -> Verdict:
         house.warm()
         house.order("d", pace=replace(big, gap=0.2))
         house.order("e", pace=big)
-        alone, _ = house.calls(house.job("w", count=450, rate=150.0))
+        alone, _ = house.calls(house.job("w", count=_BESIDE, rate=150.0))
         before = house.rss_mb()
         stop = replace(BIG, name="stop", route="stop")
         readers = house.job("s", BIG, count=_SLOW_STREAMS, rate=50.0, pause=1.0, **slow)
         house.begin(readers, 1)
         time.sleep(_SLOW_STREAMS / 50.0 + 12.0)  # all have started, and what is read ahead for them is
-        others, _ = house.calls(house.job("o", count=750, rate=150.0))
+        others, _ = house.calls(house.job("o", count=_BESIDE, rate=150.0))
         grown = house.rss_mb() - before
         slowly, _ = house.finish(readers, 1)
         stopped, _ = house.calls(
