@@ -23,6 +23,7 @@ from tests.chaos.house import House, Plan
 from tests.chaos.judge import Verdict
 
 SEED = 20261120
+_MORE_TRIES = 2
 Scenario = Callable[[int, Form], Verdict]
 
 ALONE: Mapping[str, Scenario] = {
@@ -70,13 +71,12 @@ def main(arguments: Sequence[str]) -> int:
         made = replace(made, rate=min(made.rate, given.rate or _rate(made, given.seed)))
         _say(f"{len(chosen)} scenarios, {made.calls} calls of each mode at {made.rate:.0f}/s", given)
         verdicts = _run(chosen, given.seed, made, lambda verdict: _say(verdict.line, given))
-        again = [] if given.once else to_play_again(verdicts)
-        if again:
-            _say(f"again, each alone: {', '.join(again)}", given)
-            second = {name: _one(name, given.seed, made) for name in again}
-            for verdict in second.values():
-                _say(verdict.line, given)
-            verdicts = [second.get(verdict.name, verdict) for verdict in verdicts]
+        again: list[str] = []
+        for _ in range(0 if given.once else _MORE_TRIES):
+            if missed := to_play_again(verdicts):
+                again += missed
+                _say(f"again, each alone: {', '.join(missed)}", given)
+                verdicts = _played_again(verdicts, missed, given, made)
     result = summary(verdicts) | {"again": again}
     if given.out:
         _write(Path(given.out), result, verdicts, made, time.monotonic() - began)
@@ -133,8 +133,19 @@ def _one(name: str, seed: int, made: Form) -> Verdict:
         return Verdict(name, seed, 0, faults=[f"{type(error).__name__}: {error}"])
 
 
+def _played_again(
+    verdicts: Sequence[Verdict], missed: Sequence[str], given: argparse.Namespace, made: Form
+) -> list[Verdict]:
+    """Return *verdicts* with those of *missed* as they come out now, each by itself."""
+    second: dict[str, Verdict] = {}
+    for name in missed:
+        second[name] = _one(name, given.seed, made)
+        _say(second[name].line, given)
+    return [second.get(verdict.name, verdict) for verdict in verdicts]
+
+
 def to_play_again(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return the scenarios to play once more, alone, where they miss a figure: those in which no caller's call failed.
+    """Return the scenarios to play again, alone, for they miss a figure: those in which no caller's call failed.
 
     Milliseconds are the machine's, too, and it has other guests; a failed call is nobody's but ours.
     """
